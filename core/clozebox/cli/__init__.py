@@ -1,0 +1,37 @@
+"""The command line. Importing it costs no pydantic, no torch and no search for plugins."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from clozebox.errors import UserError
+
+
+def main() -> None:
+    """Run `clozebox` and exit: 0 done, 1 a run failed, 2 bad input, 130 interrupted."""
+    raise SystemExit(_run())
+
+
+def _run() -> int:
+    from clozebox.cli.group import cli
+
+    try:
+        status = cli.main(prog_name="clozebox", standalone_mode=False)
+        sys.stdout.flush()
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader has left (`clozebox ... | head`); the interpreter must not flush to it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,154 @@
+"""The settings base class of each kind of component.
+
+A component is named in TOML and built by its settings: a frozen, strict pydantic model whose fields
+*are* the TOML schema and whose ``build`` imports torch inside. So components can be listed, validated
+and completed without torch, and a sweep can check ``"masking.rate"`` before a GPU is touched.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+if TYPE_CHECKING:
+    from clozebox.data import Corpus, Vocabulary
+    from clozebox.evaluation import EvaluationTask
+    from clozebox.model import Embedding, Encoder
+    from clozebox.pretraining import MaskingStrategy, ModelContext, Objective
+    from clozebox.training import Reporter
+
+
+class Settings(BaseModel):
+    """Frozen and strict: an unknown key, a wrong type or a non-finite number is an error."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+
+class SizePreset(Settings):
+    """The size of an encoder, in BERT's own words (Devlin et al., 2019; Turc et al., 2019)."""
+
+    name: str
+    num_hidden_layers: PositiveInt
+    hidden_size: PositiveInt
+    num_attention_heads: PositiveInt
+    intermediate_size: PositiveInt = Field(
+        default_factory=lambda given: 4 * given.get("hidden_size", 1)
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden_size(self) -> SizePreset:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not divisible by num_attention_heads "
+                f"{self.num_attention_heads}: every head must get the same whole width"
+            )
+        return self
+
+
+class ModelShape(Settings):
+    """Everything that fixes the shapes of a model: a size, a vocabulary and BERT's tables."""
+
+    vocab_size: PositiveInt
+    hidden_size: PositiveInt
+    num_hidden_layers: PositiveInt
+    num_attention_heads: PositiveInt
+    intermediate_size: PositiveInt
+    max_position_embeddings: PositiveInt = 512
+    type_vocab_size: PositiveInt = 2
+
+    @classmethod
+    def of(cls, size: SizePreset, vocab_size: int, max_position_embeddings: int) -> ModelShape:
+        """The shape that a size preset takes on a vocabulary of ``vocab_size`` tokens."""
+        return cls(
+            vocab_size=vocab_size,
+            max_position_embeddings=max_position_embeddings,
+            **size.model_dump(exclude={"name"}),
+        )
+
+
+class Component(Settings, ABC):
+    """Settings that carry a registry name and build the thing they describe."""
+
+    name: ClassVar[str]
+
+    def settings(self) -> dict[str, Any]:
+        """The resolved TOML table, ``name`` included."""
+        return {"name": self.name, **self.model_dump(mode="json")}
+
+
+class EmbeddingConfig(Component):
+    """ids -> (B, T, D)."""
+
+    max_position_embeddings: PositiveInt = 512
+
+    @abstractmethod
+    def build(self, shape: ModelShape) -> Embedding: ...
+
+
+class EncoderConfig(Component):
+    """(B, T, D) -> (B, T, D)."""
+
+    @abstractmethod
+    def build(self, shape: ModelShape) -> Encoder: ...
+
+
+class MaskingConfig(Component):
+    """Which tokens are predicted, and what stands in their place.
+
+    The replacement split is the core's and the same for every strategy: ``mask_share`` of the
+    chosen tokens become [MASK], ``random_share`` a random ordinary token, the rest stay.
+    """
+
+    rate: float = Field(default=0.15, gt=0, lt=1)
+    mask_share: float = Field(default=0.8, ge=0, le=1)
+    random_share: float = Field(default=0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> MaskingConfig:
+        if self.mask_share + self.random_share > 1 + 1e-9:
+            raise ValueError(
+                f"mask_share {self.mask_share} + random_share {self.random_share} exceed 1"
+            )
+        return self
+
+    @abstractmethod
+    def build(self, vocabulary: Vocabulary) -> MaskingStrategy: ...
+
+
+class ObjectiveConfig(Component):
+    """What is predicted, and the loss."""
+
+    example: ClassVar[Literal["single", "pair"]] = "single"
+    """The example it learns from: one packed sequence, or BERT's sentence pair."""
+    needs_masking: ClassVar[bool] = False
+    """Whether it reads the masking strategy's choice; a strategy that nothing reads is an error."""
+
+    weight: float = Field(default=1.0, gt=0)
+
+    @abstractmethod
+    def build(self, context: ModelContext) -> Objective: ...
+
+
+class CorpusConfig(Component):
+    """Documents, each a list of sentences."""
+
+    @abstractmethod
+    def build(self) -> Corpus: ...
+
+
+class EvaluationTaskConfig(Component):
+    """A yardstick: (model, held-out data) -> metrics."""
+
+    @abstractmethod
+    def build(self) -> EvaluationTask: ...
+
+
+class ReporterConfig(Component):
+    """Where metrics go besides metrics.jsonl."""
+
+    @abstractmethod
+    def build(self) -> Reporter: ...

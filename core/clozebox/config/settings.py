@@ -1,0 +1,199 @@
+"""What can be set, and what a file of settings becomes: an experiment of arms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from clozebox.components import (
+    CorpusConfig,
+    EmbeddingConfig,
+    EncoderConfig,
+    EvaluationTaskConfig,
+    MaskingConfig,
+    ObjectiveConfig,
+    ReporterConfig,
+    Settings,
+    SizePreset,
+)
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+class TokenizerSettings(Settings):
+    """WordPiece (BERT's) or byte-level BPE, trained on the corpus or loaded from ``path``."""
+
+    kind: Literal["wordpiece", "bpe"] = "wordpiece"
+    vocab_size: Annotated[int, Field(ge=64, le=1_000_000)] = 8192
+    lowercase: bool = True
+    path: str | None = None
+
+
+class Budget(Settings):
+    """What every arm may spend; exactly one of the four."""
+
+    steps: PositiveInt | None = None
+    tokens: PositiveFloat | None = None
+    flops: PositiveFloat | None = None
+    seconds: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Budget:
+        given = sorted(self.model_dump(exclude_none=True))
+        if len(given) != 1:
+            raise ValueError(
+                f"exactly one of steps, tokens, flops, seconds must be set (got {given or 'none'})"
+            )
+        return self
+
+
+class Train(Settings):
+    """The loop: batch, sequence length, precision, and how often it looks up."""
+
+    batch_size: PositiveInt = 32
+    seq_length: Annotated[int, Field(ge=8, le=65_536)] = 128
+    examples: Literal["auto", "single", "pair"] = "auto"
+    short_seq_prob: Fraction = 0.1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    log_every: PositiveInt = 10
+    evals: PositiveInt = 10
+    """Evaluations, spread evenly over the budget; the last one is at its end."""
+    checkpoint_every: PositiveInt = 200
+    keep_checkpoints: Annotated[int, Field(ge=2)] = 2
+
+
+class Optim(Settings):
+    """AdamW with BERT's exclusions and a schedule over the share of the budget that is spent."""
+
+    lr: PositiveFloat = 1e-3
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    eps: PositiveFloat = 1e-6
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_grad_norm: PositiveFloat = 1.0
+    schedule: Literal["constant", "linear", "cosine", "wsd"] = "linear"
+    warmup: Fraction = 0.1
+    decay: Fraction = 0.2
+    """Share of the budget over which `wsd` decays; the other schedules do not read it."""
+
+
+class Speed(Settings):
+    """What may change only the speed, never the result."""
+
+    device: str = "auto"
+    threads: PositiveInt | None = None
+    micro_batch_size: PositiveInt | None = None
+    compile: bool = False
+
+
+class SearchSpace(Settings):
+    """One dimension of `[sweep.space]`: a range, or a list of choices."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: PositiveFloat | None = None
+    integer: bool = False
+    choices: tuple[bool | int | float | str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _range_or_choices(self) -> SearchSpace:
+        is_range = self.low is not None and self.high is not None
+        if is_range == (self.choices is not None) or (self.choices is not None and self.log):
+            raise ValueError("give either low and high (and log, step, integer), or choices")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and (self.low is None or self.low <= 0):
+            raise ValueError("a log range needs low > 0")
+        return self
+
+    def values(self) -> tuple[bool | int | float | str, ...]:
+        """What a setting must accept to be searched: the ends of the range, or every choice."""
+        if self.choices is not None:
+            return self.choices
+        ends = (self.low or 0.0, self.high or 0.0)
+        return tuple(int(end) for end in ends) if self.integer else ends
+
+
+class Plan(Settings):
+    """`seeds`: each arm is run once with each of them, paired across arms."""
+
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(
+        default=(0, 1, 2), min_length=1
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"must be distinct (got {list(seeds)})")
+        return seeds
+
+
+class Sweep(Settings):
+    """`[sweep]`: what is judged, and how Optuna searches when there is a space."""
+
+    metric: str = "eval/cloze_loss"
+    direction: Literal["minimize", "maximize"] = "minimize"
+    trials: PositiveInt = 20
+    sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
+    pruner: Literal["none", "median", "halving", "hyperband"] = "median"
+    space: dict[str, SearchSpace] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    size: SizePreset
+    embedding: EmbeddingConfig
+    encoder: EncoderConfig
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    corpus: CorpusConfig
+    tokenizer: TokenizerSettings
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One choice, fully resolved. An arm and a seed make a run."""
+
+    name: str
+    model: ModelSettings
+    data: DataSettings
+    masking: MaskingConfig | None
+    objectives: tuple[ObjectiveConfig, ...]
+    evaluations: tuple[EvaluationTaskConfig, ...]
+    reporters: tuple[ReporterConfig, ...]
+    budget: Budget
+    train: Train
+    optim: Optim
+    speed: Speed
+
+    @property
+    def examples(self) -> Literal["single", "pair"]:
+        """The kind of example the arm learns from: pairs as soon as one objective needs them."""
+        if self.train.examples != "auto":
+            return self.train.examples
+        return "pair" if any(o.example == "pair" for o in self.objectives) else "single"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: its arms, the first of which is the baseline, and the seeds of each."""
+
+    name: str
+    question: str
+    path: Path
+    given: str
+    """The TOML as it was written."""
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    sweep: Sweep
+    settings: dict[str, Any]
+    """The merged tables that the arms start from."""

@@ -1,0 +1,74 @@
+"""Documents that no arm trains on, always cut, ordered and masked in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+
+from clozebox.data import Examples, TokenStore, make_examples
+from clozebox.pretraining import Batch, MaskingStrategy
+
+EVALUATION_SEED = 0
+"""Not the run's: the blanks are the same for every seed, so that only the model differs."""
+
+
+class Precision(Protocol):
+    """The device and the arithmetic that evaluation shares with training."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def autocast(self) -> AbstractContextManager[object]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The held-out documents of a token store, as batches."""
+
+    store: TokenStore
+    documents: np.ndarray
+    seq_length: int
+    batch_size: int
+    masking: MaskingStrategy | None
+    numerics: Precision
+    kind: Literal["single", "pair"]
+    """The kind of example that the arm learns from."""
+
+    @cached_property
+    def single(self) -> Examples:
+        return self._examples("single")
+
+    @cached_property
+    def pair(self) -> Examples:
+        return self._examples("pair")
+
+    def batches(self, kind: Literal["single", "pair"], sequences: int) -> Iterator[Batch]:
+        """The first ``sequences`` examples, in order, each under the same masks every time."""
+        examples = self.single if kind == "single" else self.pair
+        end = min(sequences, len(examples))
+        for first in range(0, end, self.batch_size):
+            yield Batch.of(
+                examples.in_order(first, min(self.batch_size, end - first)),
+                self.store.vocabulary,
+                self.masking,
+                seed=EVALUATION_SEED,
+                first=first,
+                stream=f"eval/{kind}",
+                device=self.numerics.device,
+            )
+
+    def _examples(self, kind: Literal["single", "pair"]) -> Examples:
+        return make_examples(
+            kind,
+            self.store,
+            self.documents,
+            seq_length=self.seq_length,
+            short_seq_prob=0.1,
+            seed=EVALUATION_SEED,
+        )

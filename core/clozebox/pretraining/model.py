@@ -1,0 +1,60 @@
+"""An arm's model: one embedding, one encoder, and the objectives that share them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from clozebox.components import ModelShape
+from clozebox.data import Vocabulary
+from clozebox.model import initialise
+from clozebox.pretraining.batch import View
+from clozebox.pretraining.objective import ModelContext, Objective
+
+if TYPE_CHECKING:
+    from clozebox.config.settings import Arm
+
+
+class PretrainingModel(nn.Module):
+    """embedding -> encoder -> objectives.
+
+    ``encode`` is one encoder pass; each objective reads the pass that was made for its view.
+    """
+
+    def __init__(self, arm: Arm, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        config = arm.model
+        self.shape = ModelShape.of(
+            config.size, vocabulary.size, config.embedding.max_position_embeddings
+        )
+        self.vocabulary = vocabulary
+        self.embedding = config.embedding.build(self.shape)
+        self.encoder = config.encoder.build(self.shape)
+        context = ModelContext(self.shape, vocabulary, self.embedding.token_table)
+        self.objectives = nn.ModuleDict()
+        for objective in arm.objectives:
+            built = objective.build(context)
+            built.name, built.weight = objective.name, objective.weight
+            self.objectives[objective.name] = built
+
+    @classmethod
+    def initialised(cls, arm: Arm, vocabulary: Vocabulary, seed: int) -> PretrainingModel:
+        """Weights are a function of (seed, parameter name): arms of one seed share what they share."""
+        model = cls(arm, vocabulary)
+        initialise(model, seed)
+        return model
+
+    def each_objective(self) -> list[Objective]:
+        """The objectives, in the order in which the arm names them."""
+        return [module for module in self.objectives.values() if isinstance(module, Objective)]
+
+    def encode(self, view: View) -> Tensor:
+        """view of (B, T) -> (B, T, D)."""
+        embedded = self.embedding(view.input_ids, view.token_type_ids)  # (B, T, D)
+        hidden: Tensor = self.encoder(embedded, view.attention)  # (B, T, D)
+        return hidden
+
+    def num_parameters(self) -> int:
+        """Trained numbers; the tied decoder counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())

@@ -1,0 +1,89 @@
+"""What a reader must know before believing a verdict: costs, runs left out, too few seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clozebox.report.comparison import ArmRuns, Comparison
+from clozebox.report.records import COSTS
+
+STATES = {
+    "running": "is running",
+    "interrupted": "was interrupted",
+    "not started": "has not started",
+}
+SAME_COST = 0.02
+ENOUGH_SEEDS = 3
+SEEDS_FOR_SIGN_FLIP = 6
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Remarks on the comparison of the main metric, the costs first."""
+    return [
+        *_cost_notes(comparison),
+        *_unfinished_notes(comparison.arms),
+        *_unmeasured_notes(comparison),
+        *_seed_notes(comparison),
+    ]
+
+
+def _cost_notes(comparison: Comparison) -> list[str]:
+    equal: list[str] = []
+    unequal: list[str] = []
+    for cost in COSTS:
+        spent = [s for arm in comparison.arms if (s := arm.mean_cost(cost)) is not None]
+        if len(spent) < 2:
+            continue
+        same = max(spent) <= (1 + SAME_COST) * min(spent)
+        (equal if same else unequal).append("FLOPs" if cost == "flops" else cost)
+    if not equal and unequal:
+        return ["The arms did not spend the same: " + ", ".join(unequal) + " all differ."]
+    if not equal:
+        return []
+    return [
+        f"Every arm spent the same {_listed(equal)} (within {SAME_COST:.0%})"
+        + (f"; {_listed(unequal)} differ." if unequal else ".")
+    ]
+
+
+def _unfinished_notes(arms: Sequence[ArmRuns]) -> list[str]:
+    found = []
+    for run in (run for arm in arms for run in arm.unfinished):
+        step, steps = run.status.get("step"), run.status.get("steps")
+        where = f" at step {step}" + (f" of {steps}" if steps else "") if step else ""
+        reason = f": {run.status['reason']}" if run.status.get("reason") else ""
+        state = STATES.get(run.state, run.state)
+        found.append(f"Left out: {run.arm} seed {run.seed} {state}{where}{reason}.")
+    return found
+
+
+def _unmeasured_notes(comparison: Comparison) -> list[str]:
+    return [
+        f"Left out: {arm.name} seed {run.seed} is done but {comparison.metric} is "
+        f"{run.final.get(comparison.metric, 'missing')}."
+        for arm in comparison.arms
+        for run in arm.finished
+        if run.seed not in arm.values(comparison.metric)
+    ]
+
+
+def _seed_notes(comparison: Comparison) -> list[str]:
+    paired = [
+        row.difference.estimate.n
+        for row in comparison.rows(comparison.metric)
+        if row.difference is not None
+    ]
+    if not paired:
+        return []
+    if min(paired) < ENOUGH_SEEDS:
+        return [f"Fewer than {ENOUGH_SEEDS} paired seeds: run more before believing a difference."]
+    if min(paired) < SEEDS_FOR_SIGN_FLIP:
+        return [
+            f"With {min(paired)} paired seeds the exact sign-flip p cannot fall below "
+            f"{2 / 2 ** min(paired):.4g}; six seeds are needed for 0.05."
+        ]
+    return []
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,0 +1,104 @@
+"""What a comparison reads of the runs on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clozebox.training import RunDirectory, all_runs
+
+COSTS = ("steps", "tokens", "flops", "seconds")
+"""What a run spends, and so what a learning curve can be drawn against."""
+EVALUATION = "eval/"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One look at the held-out data: what had been spent by then, and the ``eval/`` metrics."""
+
+    cost: dict[str, float]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One arm with one seed: how far it got and what came of it."""
+
+    path: Path
+    resolved: dict[str, Any]
+    status: dict[str, Any]
+    evaluations: tuple[Evaluation, ...]
+    parameters: int | None
+
+    @property
+    def arm(self) -> str:
+        """A trial of a search goes by its folder: many trials share the name of one arm."""
+        if self.resolved.get("trial") is not None:
+            return self.path.parent.name
+        return str(self.resolved["arm"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.resolved["seed"])
+
+    @property
+    def state(self) -> str:
+        return str(self.status.get("state", "not started"))
+
+    @property
+    def final(self) -> dict[str, float]:
+        """The metrics of the last evaluation."""
+        return self.evaluations[-1].metrics if self.evaluations else {}
+
+    @property
+    def cost(self) -> dict[str, float]:
+        return self.evaluations[-1].cost if self.evaluations else {}
+
+
+def read_run(run: RunDirectory) -> RunRecord:
+    """Read one run; what it has not written yet is simply absent."""
+    return RunRecord(
+        path=run.path,
+        resolved=run.resolved(),
+        status=run.status() or {},
+        evaluations=tuple(_evaluations(run.metrics())),
+        parameters=_parameters(run.path),
+    )
+
+
+def read_runs(folder: Path) -> list[RunRecord]:
+    """Every run below ``folder``, in the order of the arms and their seeds."""
+    return [read_run(run) for run in all_runs(folder)]
+
+
+def _evaluations(lines: list[dict[str, Any]]) -> list[Evaluation]:
+    """The lines that hold ``eval/`` metrics; lines at one step are one evaluation."""
+    found: dict[int, Evaluation] = {}
+    for line in lines:
+        metrics = {k: float(v) for k, v in line.items() if k.startswith(EVALUATION)}
+        if not metrics:
+            continue
+        earlier = found[line["step"]].metrics if line["step"] in found else {}
+        found[line["step"]] = Evaluation(_cost(line), earlier | metrics)
+    return [found[step] for step in sorted(found)]
+
+
+def _cost(line: Mapping[str, Any]) -> dict[str, float]:
+    spent = {"steps": line["step"], **{key: line.get(key) for key in COSTS[1:]}}
+    return {key: float(value) for key, value in spent.items() if value is not None}
+
+
+def _parameters(path: Path) -> int | None:
+    try:
+        count = json.loads((path / "provenance.json").read_text()).get("parameters")
+    except FileNotFoundError:
+        return None
+    return None if count is None else int(count)
+
+
+def finite(values: Mapping[int, float]) -> dict[int, float]:
+    return {seed: value for seed, value in values.items() if math.isfinite(value)}

@@ -1,0 +1,107 @@
+"""The tables of a comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clozebox.report.comparison import Comparison, Row
+from clozebox.report.numbers import (
+    MISSING,
+    cost_text,
+    count_text,
+    difference_text,
+    half_width_text,
+    interval_text,
+    mean_text,
+    p_text,
+    places,
+    std_text,
+)
+from clozebox.report.records import COSTS
+from clozebox.report.tables import Table
+
+RESULT_HEADER = ("mean", "± 95 %", "spread", "difference", "95 % interval", "p Holm", "p flips")
+
+
+def result_table(comparison: Comparison, metric: str) -> Table:
+    """Per arm: seeds done, mean and half-width, spread, paired difference to the baseline."""
+    rows = tuple(
+        (row.arm.name, f"{len(row.arm.finished)}/{len(row.arm.runs)}", *_result_cells(row))
+        for row in comparison.rows(metric)
+    )
+    return Table(_result_title(comparison, metric), ("arm", "seeds", *RESULT_HEADER), rows)
+
+
+def _result_title(comparison: Comparison, metric: str) -> str:
+    way = {True: ", lower is better", False: ", higher is better", None: ""}
+    return f"{metric}{way[comparison.lower_is_better(metric)]}"
+
+
+def _result_cells(row: Row) -> tuple[str, ...]:
+    found = row.estimate
+    difference = None if row.difference is None else row.difference.estimate
+    return (
+        mean_text(found),
+        half_width_text(found),
+        std_text(found),
+        difference_text(difference),
+        MISSING if difference is None else interval_text(difference.interval, places(difference)),
+        p_text(row.p),
+        p_text(None if row.difference is None else row.difference.p_sign_flip),
+    )
+
+
+def metrics_table(comparison: Comparison) -> Table | None:
+    """Every metric but the main one, one row per metric and arm; None when there is no other."""
+    rows = tuple(
+        (metric, row.arm.name, *_result_cells(row))
+        for metric in comparison.metrics[1:]
+        for row in comparison.rows(metric)
+    )
+    return Table("other metrics", ("metric", "arm", *RESULT_HEADER), rows, 2) if rows else None
+
+
+def cost_table(comparison: Comparison) -> Table:
+    """Per arm: parameters, and the mean of what its finished runs spent."""
+    rows = tuple(
+        (
+            arm.name,
+            count_text(arm.parameters),
+            *(cost_text(cost, arm.mean_cost(cost)) for cost in COSTS),
+        )
+        for arm in comparison.arms
+    )
+    header = ("arm", "parameters", "steps", "tokens", "FLOPs", "training time")
+    return Table("cost, mean over finished seeds", header, rows)
+
+
+def differences_table(comparison: Comparison) -> Table | None:
+    """The settings in which the arms differ; None when they do not."""
+    settings = [dict(_flat(arm.settings)) for arm in comparison.arms]
+    keys = sorted({key for table in settings for key in table})
+    rows = tuple(
+        (key, *(_setting(table, key) for table in settings))
+        for key in keys
+        if len({_setting(table, key) for table in settings}) > 1
+    )
+    header = ("setting", *(arm.name for arm in comparison.arms))
+    return Table("settings that differ", header, rows, len(header)) if rows else None
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _setting(settings: Mapping[str, Any], key: str) -> str:
+    if key not in settings:
+        return MISSING
+    value = settings[key]
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return ", ".join(value) or "none"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,108 @@
+"""What the numbers say, in sentences that claim no more than the numbers do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clozebox.report.comparison import ArmRuns, Comparison, Row
+from clozebox.report.numbers import interval_text, mean_text, p_text, places
+from clozebox.report.statistics import Interval, PairedDifference
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One arm against the baseline: ``better``, ``worse``, ``lower``, ``higher``, ``same`` (cannot
+    be told apart) or ``unknown`` (too little finished to say)."""
+
+    arm: str
+    outcome: str
+    sentence: str
+
+
+def verdicts(comparison: Comparison, metric: str) -> list[Verdict]:
+    """One verdict per arm beyond the baseline."""
+    rows = comparison.rows(metric)
+    tested = sum(row.p is not None for row in rows)
+    lower_is_better = comparison.lower_is_better(metric)
+    return [_verdict(rows[0], row, metric, lower_is_better, tested) for row in rows[1:]]
+
+
+def _verdict(
+    base: Row, row: Row, metric: str, lower_is_better: bool | None, tested: int
+) -> Verdict:
+    arm, other = row.arm.name, base.arm.name
+    for side in (row, base):
+        if side.estimate is None:
+            return Verdict(arm, "unknown", _nothing_measured(side.arm, metric))
+    if row.difference is None:
+        text = f"{arm} and {other} have no finished seed in common, so they cannot be compared."
+        return Verdict(arm, "unknown", text)
+    if row.p is None:
+        by = abs(row.difference.estimate.mean)
+        word = "above" if row.difference.estimate.mean > 0 else "below"
+        text = (
+            f"{arm} is {by:.4f} {word} {other} in the one seed they share;"
+            " one seed gives no interval, so nothing can be concluded."
+        )
+        return Verdict(arm, "unknown", text)
+    if row.p < SIGNIFICANCE:
+        outcome = _outcome(row.difference.estimate.mean, lower_is_better)
+        return Verdict(arm, outcome, f"{arm} is {outcome} than {other} by {_size(row.difference)}.")
+    return Verdict(
+        arm, "same", f"{arm} {_cannot_be_told_apart(row.difference, row.p, other, tested)}"
+    )
+
+
+def _nothing_measured(arm: ArmRuns, metric: str) -> str:
+    if arm.finished:
+        return f"{arm.name} does not measure {metric}."
+    return f"{arm.name} has no finished run yet."
+
+
+def _outcome(difference: float, lower_is_better: bool | None) -> str:
+    if lower_is_better is None:
+        return "lower" if difference < 0 else "higher"
+    return "better" if (difference < 0) == lower_is_better else "worse"
+
+
+def _size(difference: PairedDifference) -> str:
+    """The size of a difference without its sign, for the word before it already says the side."""
+    found = difference.estimate
+    digits, interval = places(found), found.interval
+    if interval is not None and found.mean < 0:
+        interval = Interval(-interval.high, -interval.low)
+    return (
+        f"{abs(found.mean):.{digits}f} (95 % interval {interval_text(interval, digits)}, "
+        f"{found.n} paired seeds)"
+    )
+
+
+def _cannot_be_told_apart(difference: PairedDifference, p: float, other: str, tested: int) -> str:
+    found = difference.estimate
+    if found.std == 0 and found.mean == 0:
+        return f"equals {other} in each of {found.n} paired seeds."
+    digits = places(found)
+    numbers = (
+        f"the difference is {found.mean:+.{digits}f} (95 % interval "
+        f"{interval_text(found.interval, digits)}, {found.n} paired seeds"
+    )
+    if found.interval is not None and not found.interval.holds(0):
+        return (
+            f"cannot be told apart from {other} once {tested} comparisons are allowed for: "
+            f"{numbers}, p = {p_text(p)} after Holm)."
+        )
+    return f"cannot be told apart from {other}: {numbers})."
+
+
+def summary(comparison: Comparison) -> list[str]:
+    """The verdict on the main metric, or the level itself where there is only one arm."""
+    if len(comparison.arms) > 1:
+        return [v.sentence for v in verdicts(comparison, comparison.metric)]
+    row = comparison.rows(comparison.metric)[0]
+    if row.estimate is None:
+        return [_nothing_measured(row.arm, comparison.metric)]
+    seeds = "seed" if row.estimate.n == 1 else "seeds"
+    level = f"{comparison.metric} {mean_text(row.estimate)} over {row.estimate.n} {seeds}"
+    return [f"{row.arm.name}: {level}; there is no second arm to compare it with."]

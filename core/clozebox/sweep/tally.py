@@ -1,0 +1,87 @@
+"""How far a sweep is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from optuna.trial import FrozenTrial, TrialState
+
+from clozebox.sweep.plan import PlannedRun
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that came to nothing, why, and where to read more."""
+
+    label: str
+    reason: str
+    log: Path
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The runs of a plan by how they ended; the rest wait or are being trained."""
+
+    planned: int
+    done: int
+    pruned: int
+    failed: tuple[Failure, ...]
+    training: tuple[str, ...]
+    """Runs that some sweep is training, each with its host."""
+
+    @property
+    def ended(self) -> int:
+        return self.done + self.pruned + len(self.failed)
+
+
+def tally_of(plan: Sequence[PlannedRun], latest: Mapping[str, FrozenTrial], root: Path) -> Tally:
+    """Count the newest trial of each planned run."""
+    trials = [(run, latest[run.folder]) for run in plan if run.folder in latest]
+    states = [trial.state for _, trial in trials]
+    return Tally(
+        planned=len(plan),
+        done=states.count(TrialState.COMPLETE),
+        pruned=states.count(TrialState.PRUNED),
+        failed=tuple(
+            Failure(
+                run.label, trial.user_attrs.get("reason", "unknown"), root / run.folder / "log.txt"
+            )
+            for run, trial in trials
+            if trial.state is TrialState.FAIL
+        ),
+        training=tuple(
+            f"{run.label} on {trial.user_attrs.get('host', 'an unnamed host')}"
+            for run, trial in trials
+            if trial.state is TrialState.RUNNING
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Best:
+    """The finished run of an arm that did best, with the values its trial was given."""
+
+    label: str
+    value: float
+    values: Mapping[str, Any]
+
+
+def best_of(
+    plan: Sequence[PlannedRun],
+    latest: Mapping[str, FrozenTrial],
+    direction: Literal["minimize", "maximize"],
+) -> tuple[Best, ...]:
+    """The best run of each arm that finished one, in the order of the arms."""
+    sign = 1 if direction == "minimize" else -1
+    best: dict[str, Best] = {}
+    for run in plan:
+        trial = latest.get(run.folder)
+        if trial is None or trial.state is not TrialState.COMPLETE or trial.value is None:
+            continue
+        rival = best.get(run.arm.name)
+        if rival is None or sign * trial.value < sign * rival.value:
+            best[run.arm.name] = Best(run.label, trial.value, trial.params)
+    return tuple(best.values())

@@ -1,0 +1,108 @@
+"""The loop: fetch, forward and backward, update, log, evaluate, save, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from clozebox.evaluation import EvaluationTask
+from clozebox.training.budget import Clock, Plan, Spent, StepCost
+from clozebox.training.meter import Meter
+from clozebox.training.optimizer import lr_at
+from clozebox.training.record import Record
+from clozebox.training.seeds import seed_step
+from clozebox.training.setup import Training
+from clozebox.training.step import train_step
+from clozebox.training.stopping import StopRequest
+
+
+class Diverged(Exception):
+    """A loss or a gradient was not finite; the weights are those from before that step."""
+
+
+@dataclass(eq=False)
+class Progress:
+    """How far the run is, of what, and at what cost."""
+
+    spent: Spent
+    plan: Plan
+    cost: StepCost
+    meter: Meter
+
+    @property
+    def share(self) -> float:
+        return self.plan.progress(self.spent)
+
+
+def train(
+    training: Training,
+    progress: Progress,
+    tasks: Sequence[EvaluationTask],
+    record: Record,
+    save: Callable[[], None],
+    stop: StopRequest,
+) -> dict[str, float] | None:
+    """Train to the end of the budget and return the last evaluation; None when asked to stop.
+
+    Raises:
+        Diverged: found at the first log point after a non-finite step, before anything is saved.
+    """
+    arm, spent, meter = training.arm, progress.spent, progress.meter
+    result: dict[str, float] = {}
+    clock = Clock(spent)
+    while (before := progress.share) < 1:
+        lr = lr_at(before, arm.optim)
+        training.optimizer.set_lr(lr)
+        seed_step(training.seed, spent.step)
+        meter.add(train_step(training, training.batches(spent.step)))
+        spent.step += 1
+        clock.tick()
+
+        now = progress.share
+        logs = now == 1 or spent.step % arm.train.log_every == 0
+        evaluates = int(arm.train.evals * now) > int(arm.train.evals * before)
+        saves = now == 1 or spent.step % arm.train.checkpoint_every == 0
+        stops = stop.signal is not None
+        if not (logs or evaluates or saves or stops):
+            continue  # the device is not waited for
+
+        settle(training, progress)
+        with clock.paused():
+            if logs:
+                record.log(spent, meter.take(), lr)
+            if evaluates:
+                result = evaluate(training, tasks)
+                record.log_evaluation(spent, result)
+            if saves or stops:
+                save()
+        if stops and now < 1:
+            return None
+    return result or evaluate(training, tasks)
+
+
+def settle(training: Training, progress: Progress) -> None:
+    """Bring what was summed since the last time to the host, and count what it cost."""
+    new = progress.meter.settle()
+    if training.optimizer.refused:
+        raise Diverged(
+            f"a loss or gradient was not finite by step {progress.spent.step}; from that step on "
+            "no update was made. A lower optim.lr or a longer optim.warmup usually helps"
+        )
+    progress.spent.tokens += int(new["tokens"])
+    progress.spent.flops += progress.cost.flops(new["steps"], _counts(new))
+
+
+def evaluate(training: Training, tasks: Sequence[EvaluationTask]) -> dict[str, float]:
+    """Every yardstick on the model as it is; training goes on as if nothing had been asked."""
+    training.model.eval()
+    found: dict[str, float] = {}
+    for task in tasks:
+        metrics = task.evaluate(training.model, training.held_out)
+        found |= {f"eval/{name}": value for name, value in metrics.items()}
+    training.model.train()
+    return found
+
+
+def _counts(sums: Mapping[str, float]) -> dict[str, float]:
+    prefix = "count/"
+    return {k.removeprefix(prefix): v for k, v in sums.items() if k.startswith(prefix)}

@@ -1,0 +1,111 @@
+"""One run from its directory to its end, whatever end that is."""
+
+from __future__ import annotations
+
+import fcntl
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from clozebox.errors import UserError
+from clozebox.training.budget import Plan
+from clozebox.training.console import Console
+from clozebox.training.files import write_json
+from clozebox.training.loop import Diverged, Progress, train
+from clozebox.training.provenance import provenance
+from clozebox.training.record import Record
+from clozebox.training.resume import restore, save
+from clozebox.training.run_directory import RunDirectory
+from clozebox.training.setup import Training, set_up, survey_costs
+from clozebox.training.stopping import StopRequest
+
+if TYPE_CHECKING:
+    from clozebox.registry import Registry
+
+DONE, FAILED = 0, 1
+
+
+def run_training(run: RunDirectory, registry: Registry, console: Console) -> int:
+    """Train, or resume, and leave a status that says how it ended; returns the exit code.
+
+    Raises:
+        UserError: bad input, found before the first step; the status says ``failed``.
+    """
+    if (run.status() or {}).get("state") == "done":
+        console.say(f"{run.path} is done already")
+        return DONE
+    with _only_process(run), StopRequest() as stop:
+        run.write_status("running")
+        try:
+            training = set_up(run, registry, console.say)
+            return _train(training, registry, console, stop)
+        except UserError as error:
+            run.write_status("failed", reason=str(error))
+            raise
+        except Exception as error:
+            run.write_status("failed", reason=_reason(error))
+            console.say(traceback.format_exc())
+            return FAILED
+
+
+def _train(training: Training, registry: Registry, console: Console, stop: StopRequest) -> int:
+    run, arm = training.run, training.arm
+    cost = survey_costs(training)
+    plan = Plan.of(arm.budget, cost)
+    spent, meter = restore(training, console.say)
+    write_json(
+        run.path / "provenance.json",
+        provenance(training.numerics, registry, training.store.fingerprint)
+        | {
+            "parameters": training.model.num_parameters(),
+            "flops_per_step": cost.flops_per_step,
+            "tokens_per_step": cost.tokens,
+        },
+    )
+    reporters = [reporter.build() for reporter in arm.reporters]
+    record = Record(run, arm, plan, spent, reporters, console)
+    tasks = [task.build() for task in arm.evaluations]
+    try:
+        result = train(
+            training,
+            Progress(spent, plan, cost, meter),
+            tasks,
+            record,
+            lambda: save(training, plan, spent, meter),
+            stop,
+        )
+    except Diverged as error:
+        record.finish("diverged", spent, reason=str(error))
+        console.say(f"diverged: {error}")
+        return FAILED
+    except Exception as error:
+        record.finish("failed", spent, reason=_reason(error))
+        console.say(traceback.format_exc())
+        return FAILED
+    if result is None:
+        record.finish("interrupted", spent, reason="asked to stop")
+        console.say(f"saved at step {spent.step}; the same command goes on from here")
+        return stop.exit_code
+    record.finish("done", spent, result=result)
+    return DONE
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return f"out of memory ({error}); a smaller speed.micro_batch_size gives the same result"
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _only_process(run: RunDirectory) -> Iterator[None]:
+    """Hold the run against a second process; the lock goes with the process, however it ends."""
+    with (run.path / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = (run.status() or {}).get("pid")
+            raise UserError(f"{run.path} is being trained by process {owner} already") from None
+        yield

@@ -1,0 +1,150 @@
+"""A run on disk: what was asked, what came of it, and how far it got."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clozebox.errors import UserError
+from clozebox.training.files import write_atomically, write_json
+
+if TYPE_CHECKING:
+    from clozebox.config.settings import Arm, Experiment
+
+
+class RunDirectory:
+    """``runs/<experiment>/<arm>/seed-<n>/``: the only thing that sweeps and reports know of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def path_of(runs: Path, experiment: str, arm: str, seed: int) -> Path:
+        return runs / experiment / arm / f"seed-{seed}"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        experiment: Experiment,
+        arm: Arm,
+        seed: int,
+        cache: Path,
+        plugins: Sequence[Path] = (),
+        trial: int | None = None,
+    ) -> RunDirectory:
+        """Write what the run is to do; a folder that holds the same run already is left as it is.
+
+        Raises:
+            UserError: the folder holds a run with other settings.
+        """
+        from clozebox.config import fingerprint, settings_of
+
+        run, mark = cls(path), fingerprint(arm)
+        if (path / "resolved.json").exists():
+            run._refuse_other_settings(mark, settings_of(arm))
+            return run
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "config.toml", experiment.given.encode())
+        names = [a.name for a in experiment.arms]
+        write_json(
+            path / "resolved.json",
+            {
+                "experiment": experiment.name,
+                "question": experiment.question,
+                "metric": experiment.sweep.metric,
+                "direction": experiment.sweep.direction,
+                "arm": arm.name,
+                "arm_index": names.index(arm.name) if arm.name in names else len(names),
+                "seed": seed,
+                "trial": trial,
+                "fingerprint": mark,
+                "settings": settings_of(arm),
+                "plugins": [str(plugin.resolve()) for plugin in plugins],
+                "cache": str(cache.resolve()),
+            },
+        )
+        return run
+
+    def _refuse_other_settings(self, mark: str, wanted: Mapping[str, Any]) -> None:
+        held = self.resolved()
+        if held["fingerprint"] == mark:
+            return
+        differs = _differences(held["settings"], wanted)
+        raise UserError(
+            f"{self.path} holds a run with other settings:\n"
+            + "\n".join(f"  {key}: {old!r} there, {new!r} now" for key, old, new in differs)
+            + "\nmove that folder away, or name the arm or the experiment differently"
+        )
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def resolved(self) -> dict[str, Any]:
+        """Experiment, arm, seed, fingerprint and the full settings.
+
+        Raises:
+            UserError: there is no run here.
+        """
+        try:
+            return dict(json.loads((self.path / "resolved.json").read_text()))
+        except FileNotFoundError:
+            raise UserError(f"{self.path} is not a run: it holds no resolved.json") from None
+
+    def status(self) -> dict[str, Any] | None:
+        """How far the run got, or None before it first started."""
+        try:
+            return dict(json.loads((self.path / "status.json").read_text()))
+        except FileNotFoundError:
+            return None
+
+    def write_status(self, state: str, **facts: Any) -> None:
+        """Replace status.json; what is not given anew is kept from the last one."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        status: dict[str, Any] = {"started": now, "step": 0, "steps": None, "result": None}
+        status |= self.status() or {}
+        status |= {"reason": None, "pid": os.getpid(), "host": socket.gethostname()}
+        write_json(self.path / "status.json", status | facts | {"state": state, "updated": now})
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that a crash tore is left out."""
+        if not self.metrics_path.exists():
+            return []
+        lines = self.metrics_path.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def all_runs(folder: Path) -> list[RunDirectory]:
+    """Every run below ``folder``, by arm and then by seed as a number."""
+    found = [RunDirectory(file.parent) for file in folder.glob("**/resolved.json")]
+
+    def place(run: RunDirectory) -> tuple[int, str, int]:
+        resolved = run.resolved()
+        return resolved["arm_index"], resolved["arm"], resolved["seed"]
+
+    return sorted(found, key=place)
+
+
+def _differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> list[tuple[str, Any, Any]]:
+    """Leaves that differ, as (dotted key, old, new)."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append((f"{prefix}{key}", before, after))
+    return found

@@ -1,0 +1,63 @@
+"""One optimizer step: every target counts the same, however the batch is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clozebox.pretraining.batch import Batch
+from clozebox.pretraining.model import PretrainingModel
+from clozebox.pretraining.objective import Terms
+from clozebox.pretraining.passes import add_up, count_targets, forward, passes_of, summed
+from clozebox.training.setup import Training
+
+
+@dataclass(frozen=True, eq=False)
+class StepSums:
+    """What a step summed, still on the device: each () float64."""
+
+    sums: dict[str, Tensor]
+    """``mlm_loss``, ``mlm_accuracy``: summed over the targets of ``mlm``."""
+    counts: dict[str, Tensor]
+    """``mlm``: the number of targets."""
+    tokens: Tensor
+    grad_norm: Tensor
+
+
+def train_step(training: Training, micro_batches: Sequence[Batch]) -> StepSums:
+    """Forward, backward, clip, update. Nothing here waits for the device."""
+    model, optimizer = training.model, training.optimizer
+    passes = [passes_of(model, batch) for batch in micro_batches]
+    counts = add_up(count_targets(one) for one in passes)  # before any division
+    sums: list[dict[str, Tensor]] = []
+    for micro_batch in passes:
+        for one in micro_batch:
+            with training.numerics.autocast():
+                terms = forward(model, one)
+            objective_loss(model, terms, counts).backward()  # type: ignore[no-untyped-call]
+            sums.append(summed(terms))
+    norm = torch.nn.utils.clip_grad_norm_(
+        model.parameters(), training.arm.optim.max_grad_norm
+    )
+    optimizer.guard(norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    tokens = torch.stack([batch.attention_mask.sum() for batch in micro_batches]).sum()
+    return StepSums(add_up(sums), counts, tokens, norm.detach())
+
+
+def objective_loss(model: PretrainingModel, terms: Terms, counts: dict[str, Tensor]) -> Tensor:
+    """The share of these terms in the step's loss: weighted sums over the *step's* target counts.
+
+    A mean of micro-batch means would weigh a target by how many others its micro-batch happens to
+    hold, and masked rows hold different numbers.
+    """
+    weights = {objective.name: objective.weight for objective in model.each_objective()}
+    shares = [
+        weights.get(name, 1.0) * term.loss / counts[name].clamp(min=1)
+        for name, term in terms.items()
+    ]
+    return torch.stack(shares).sum()

@@ -1,0 +1,26 @@
+"""Masked language modelling (Devlin et al., 2019, section 3.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from clozebox import ObjectiveConfig, hookimpl
+if TYPE_CHECKING:
+    from clozebox.pretraining import ModelContext, Objective
+
+
+class MaskedLanguageModelConfig(ObjectiveConfig):
+    """Hide some tokens; predict them from both sides."""
+
+    name: ClassVar[str] = "mlm"
+    needs_masking: ClassVar[bool] = True
+
+    def build(self, context: ModelContext) -> Objective:
+        from clozebox_mlm.objective import MaskedLanguageModel
+
+        return MaskedLanguageModel(context)
+
+
+@hookimpl
+def register_objectives() -> list[type[ObjectiveConfig]]:
+    return [MaskedLanguageModelConfig]

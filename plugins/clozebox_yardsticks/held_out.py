@@ -1,0 +1,14 @@
+"""The losses an arm trains on, on documents it never saw, under masks that never change."""
+
+from clozebox.evaluation import EvaluationTask, HeldOut, mean_losses
+from clozebox.pretraining import PretrainingModel, passes_of
+
+
+class HeldOutLosses(EvaluationTask):
+    def __init__(self, sequences: int) -> None:
+        self.sequences = sequences
+
+    def evaluate(self, model: PretrainingModel, held_out: HeldOut) -> dict[str, float]:
+        batches = held_out.batches(held_out.kind, self.sequences)
+        passes = (one for batch in batches for one in passes_of(model, batch))
+        return mean_losses(model, passes, held_out.numerics)

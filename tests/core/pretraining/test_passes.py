@@ -1,0 +1,72 @@
+"""One encoder pass a view, whatever the number of objectives that read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from clozebox.pretraining.passes import count_targets, means, passes_of
+from clozebox.training.console import Console
+from clozebox.training.setup import Training, set_up
+
+
+@pytest.fixture
+def ready(make_run: Callable[..., Any], registry: Any) -> Callable[..., Training]:
+    def make(**changes: Any) -> Training:
+        return set_up(make_run(**changes), registry, Console().say)
+
+    return make
+
+
+def test_objectives_that_ask_for_the_same_view_share_one_encoder_pass(
+    ready: Callable[..., Training],
+) -> None:
+    training = ready(objectives=["hidden", "pair"])
+    made = passes_of(training.model, training.batches(0)[0])
+    assert [[o.name for o in one.objectives] for one in made] == [["hidden", "pair"]]
+
+
+def test_objectives_with_different_views_have_a_pass_each(ready: Callable[..., Training]) -> None:
+    training = ready(objectives=["hidden", "forward", "backward"])
+    made = passes_of(training.model, training.batches(0)[0])
+    assert [[o.name for o in one.objectives] for one in made] == [
+        ["hidden"],
+        ["forward"],
+        ["backward"],
+    ]
+
+
+def test_targets_are_counted_before_any_forward_pass(ready: Callable[..., Training]) -> None:
+    training = ready(objectives=["hidden", "pair"])
+    [batch] = training.batches(0)
+    counts = count_targets(passes_of(training.model, batch))
+    assert counts["hidden"] == (batch.masked.labels >= 0).sum()
+    assert counts["pair"] == batch.input_ids.shape[0]
+
+
+def test_a_mean_is_taken_over_the_targets_of_its_own_term() -> None:
+    found = means({"a_loss": 6.0, "a_b_loss": 8.0, "a_b_accuracy": 2.0}, {"a": 3.0, "a_b": 4.0})
+    assert found == {"a_loss": 2.0, "a_b_loss": 2.0, "a_b_accuracy": 0.5}
+
+
+def test_arms_that_share_parameters_start_from_the_same_weights(
+    ready: Callable[..., Training],
+) -> None:
+    one = dict(ready(name="one", objectives=["hidden"]).model.named_parameters())
+    other = ready(name="other", objectives=["pair", "forward"], masking="none").model
+    shared = [
+        (name, p) for name, p in other.named_parameters() if not name.startswith("objectives")
+    ]
+    assert len(shared) > 10
+    assert all(torch.equal(p, one[name]) for name, p in shared)
+
+
+def test_the_token_table_is_the_decoder_and_counts_once(ready: Callable[..., Training]) -> None:
+    model = ready(objectives=["hidden", "forward"], masking={"name": "toy"}).model
+    table = model.embedding.token_table
+    assert all(objective.head.token_table is table for objective in model.each_objective())
+    names = [name for name, p in model.named_parameters() if p is table]
+    assert len(names) == 1

@@ -1,0 +1,255 @@
+"""A small plugin of every kind that core's own tests need, so that none of them needs plugins/.
+
+Its sizes are pairwise different, so that a swapped axis cannot pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from clozebox import (
+    CorpusConfig,
+    EmbeddingConfig,
+    EncoderConfig,
+    EvaluationTaskConfig,
+    MaskingConfig,
+    ModelShape,
+    ObjectiveConfig,
+    ReporterConfig,
+    SizePreset,
+    hookimpl,
+)
+
+
+class ToyEmbedding(EmbeddingConfig):
+    name: ClassVar[str] = "toy"
+    dropout: float = 0.0
+
+    def build(self, shape: ModelShape) -> Any:
+        from clozebox.model import BertEmbedding
+
+        return BertEmbedding(shape, self.dropout)
+
+
+class ToyEncoder(EncoderConfig):
+    name: ClassVar[str] = "toy"
+    dropout: float = 0.0
+
+    def build(self, shape: ModelShape) -> Any:
+        from clozebox.model import BertEncoder
+
+        return BertEncoder(shape, self.dropout, self.dropout)
+
+
+class ToyMasking(MaskingConfig):
+    name: ClassVar[str] = "toy"
+
+    def build(self, vocabulary: Any) -> Any:
+        from clozebox.pretraining import MaskingStrategy, choose_exactly
+
+        class Toy(MaskingStrategy):
+            def choose(self, batch: Any) -> Any:
+                return choose_exactly(batch.uniform("choice"), batch, self.rate)
+
+        return Toy(self, vocabulary)
+
+
+def _token_objective(view_name: str, context: Any, step: int) -> Any:
+    from clozebox.model import TokenHead
+    from clozebox.pretraining import Objective, only_targets, token_term
+
+    class TokenObjective(Objective):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = TokenHead(context.shape, context.token_table)
+
+        def view(self, batch: Any) -> Any:
+            return getattr(batch, view_name)
+
+        def forward(self, hidden: Any, view: Any) -> Any:
+            return {self.name: token_term(self.head, hidden, view)}
+
+        def cloze(self, batch: Any, chosen: Any) -> Any:
+            return only_targets(self.view(batch), chosen, step) if step else batch.hide(chosen)
+
+    return TokenObjective()
+
+
+class ToyMasked(ObjectiveConfig):
+    name: ClassVar[str] = "hidden"
+    needs_masking: ClassVar[bool] = True
+
+    def build(self, context: Any) -> Any:
+        return _token_objective("masked", context, 0)
+
+
+class ToyForward(ObjectiveConfig):
+    name: ClassVar[str] = "forward"
+
+    def build(self, context: Any) -> Any:
+        return _token_objective("causal", context, +1)
+
+
+class ToyBackward(ObjectiveConfig):
+    name: ClassVar[str] = "backward"
+
+    def build(self, context: Any) -> Any:
+        return _token_objective("anticausal", context, -1)
+
+
+class ToyPair(ObjectiveConfig):
+    name: ClassVar[str] = "pair"
+    example: ClassVar[Any] = "pair"
+
+    def build(self, context: Any) -> Any:
+        import torch
+        from torch import nn
+
+        from clozebox.pretraining import Objective, Term
+
+        class Pair(Objective):
+            def __init__(self) -> None:
+                super().__init__()
+                self.classifier = nn.Linear(context.shape.hidden_size, 2)
+
+            def view(self, batch: Any) -> Any:
+                return batch.plain if batch.masking is None else batch.masked
+
+            def targets(self, view: Any) -> Any:
+                return {self.name: torch.tensor(view.input_ids.shape[0])}
+
+            def forward(self, hidden: Any, view: Any) -> Any:
+                logits = self.classifier(hidden[:, 0])
+                loss = nn.functional.cross_entropy(
+                    logits, view.next_sentence_label, reduction="sum"
+                )
+                return {self.name: Term(loss)}
+
+        return Pair()
+
+
+class ToyCorpus(CorpusConfig):
+    """Forty documents of sentences in which each word says which one follows."""
+
+    name: ClassVar[str] = "toy"
+    documents: int = 40
+
+    def build(self) -> Any:
+        from clozebox.data import Corpus
+
+        count = self.documents
+
+        class Words(Corpus):
+            def documents(self) -> Iterator[list[str]]:
+                for document in range(count):
+                    yield [
+                        " ".join(
+                            WORDS[(document + 3 * sentence + word) % len(WORDS)]
+                            for word in range(4 + (document + sentence) % 5)
+                        )
+                        for sentence in range(5 + document % 4)
+                    ]
+
+            def fingerprint(self) -> str:
+                return f"toy-{count}"
+
+        return Words()
+
+
+WORDS = (
+    "ash bay cob dew elm fir gum hay ivy jet kin log map nut oak pea rye sap tar urn vat wax yew zip"
+).split()
+
+
+class ToyEvaluation(EvaluationTaskConfig):
+    name: ClassVar[str] = "own_losses"
+    sequences: int = 30
+
+    def build(self) -> Any:
+        from clozebox.evaluation import EvaluationTask, mean_losses
+        from clozebox.pretraining import passes_of
+
+        sequences = self.sequences
+
+        class OwnLosses(EvaluationTask):
+            def evaluate(self, model: Any, held_out: Any) -> dict[str, float]:
+                batches = held_out.batches(held_out.kind, sequences)
+                passes = (one for batch in batches for one in passes_of(model, batch))
+                return mean_losses(model, passes, held_out.numerics)
+
+        return OwnLosses()
+
+
+class ToyReporter(ReporterConfig):
+    """Writes what it is told into the run's folder, one line for each call."""
+
+    name: ClassVar[str] = "told"
+
+    def build(self) -> Any:
+        from clozebox.training import Reporter
+
+        class Told(Reporter):
+            def start(self, run: Any, arm: Any, first_step: int) -> None:
+                self.path = run.path / "told.txt"
+                self.tell(f"start {first_step}")
+
+            def log(self, step: int, metrics: Any) -> None:
+                self.tell(f"log {step} {' '.join(sorted(metrics))}")
+
+            def finish(self, state: str, result: Any) -> None:
+                self.tell(f"finish {state}")
+
+            def tell(self, line: str) -> None:
+                with self.path.open("a") as file:
+                    file.write(line + "\n")
+
+        return Told()
+
+
+@hookimpl
+def register_size_presets() -> list[SizePreset]:
+    return [
+        SizePreset(
+            name="toy",
+            num_hidden_layers=2,
+            hidden_size=24,
+            num_attention_heads=3,
+            intermediate_size=40,
+        )
+    ]
+
+
+@hookimpl
+def register_embeddings() -> list[type[EmbeddingConfig]]:
+    return [ToyEmbedding]
+
+
+@hookimpl
+def register_encoders() -> list[type[EncoderConfig]]:
+    return [ToyEncoder]
+
+
+@hookimpl
+def register_masking_strategies() -> list[type[MaskingConfig]]:
+    return [ToyMasking]
+
+
+@hookimpl
+def register_objectives() -> list[type[ObjectiveConfig]]:
+    return [ToyMasked, ToyForward, ToyBackward, ToyPair]
+
+
+@hookimpl
+def register_corpora() -> list[type[CorpusConfig]]:
+    return [ToyCorpus]
+
+
+@hookimpl
+def register_evaluation_tasks() -> list[type[EvaluationTaskConfig]]:
+    return [ToyEvaluation]
+
+
+@hookimpl
+def register_reporters() -> list[type[ReporterConfig]]:
+    return [ToyReporter]
