@@ -85,14 +85,14 @@ class ToyMasked(ObjectiveConfig):
 
 
 class ToyForward(ObjectiveConfig):
-    name: ClassVar[str] = "forward"
+    name: ClassVar[str] = "ahead"
 
     def build(self, context: Any) -> Any:
         return _token_objective("causal", context, +1)
 
 
 class ToyBackward(ObjectiveConfig):
-    name: ClassVar[str] = "backward"
+    name: ClassVar[str] = "behind"
 
     def build(self, context: Any) -> Any:
         return _token_objective("anticausal", context, -1)

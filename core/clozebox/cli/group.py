@@ -11,7 +11,7 @@ import click
 
 from clozebox.cli import command_cache
 from clozebox.cli.context import PluginOptions, open_sandbox, plugin_commands
-from clozebox.errors import UserError
+from clozebox.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from clozebox.registry import PluginInfo
@@ -49,6 +49,17 @@ class LazyGroup(click.Group):
             command: click.Command = getattr(import_module(f"clozebox.cli.{module}"), module)
             return command
         return plugin_commands(open_sandbox(ctx).registry, COMMANDS).get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            # click suggests only from the commands that it holds itself, and these are lazy.
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            error.message = error.message.rstrip(".") + hint if hint else error.message
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         core = [(name, help_text) for name, (_, help_text) in COMMANDS.items()]

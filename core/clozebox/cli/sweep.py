@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clozebox.cli.context import open_sandbox
+from clozebox.cli.context import open_sandbox, set_option
 
 if TYPE_CHECKING:
     from clozebox.sweep import SweepResult, Workspace
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     metavar="URL",
     help="A database that many machines share.  [default: study.db beside the runs]",
 )
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting in all arms."
-)
+@set_option
 @click.option("--retry-failed", is_flag=True, help="Train runs again that failed or diverged.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and train nothing.")
 @click.pass_context

@@ -65,7 +65,7 @@ class Resolved:
 
 def resolve_arm(name: str, given: Table, registry: Registry, problems: Problems) -> Resolved:
     """Check ``given`` over the defaults and make an arm of it, None if it has problems."""
-    table = given.over(DEFAULTS)
+    table = given.over(Table(DEFAULTS.values, otherwise=given.otherwise))
     found = Problems()
     objectives = _objectives(table, registry)
     unread = tuple((path, table.origin(path), reason) for path, reason in idle(table, objectives))

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -72,7 +72,7 @@ class Problems:
         values = {key: value for key, value in values.items() if key not in fixed}
         try:
             # JSON mode, since strict Python mode takes no list where a tuple is declared.
-            return model.model_validate_json(json.dumps(values, default=str))
+            return model.model_validate_json(json.dumps(values, default=_date))
         except ValidationError as error:
             for where, text in _sentences(error, model, values):
                 self.add(table.origin(path + where), path + where, text)
@@ -92,6 +92,11 @@ def unknown(given: str, what: str, allowed: Iterable[str]) -> str:
     """A sentence on a name or key that does not exist."""
     known = sorted(allowed)
     return f"{what}{did_you_mean(given, known)} (allowed: {', '.join(known) or 'none'})"
+
+
+def _date(value: object) -> dict[str, str]:
+    """TOML has dates and JSON has none; no setting is one, so that none may pass for a string."""
+    return {type(value).__name__: str(value)}
 
 
 def _file_and_line(line: str) -> tuple[bool, str, int]:
@@ -125,10 +130,21 @@ def _within(values: Any, location: Sequence[int | str]) -> KeyPath:
     return path
 
 
+def _fields_at(annotation: Any, path: KeyPath) -> Iterable[str]:
+    """The fields of the settings class that a key path leads to."""
+    for key in path:
+        if isinstance(annotation, type) and issubclass(annotation, Settings):
+            field = annotation.model_fields.get(str(key))
+            annotation = field.annotation if field else None
+        else:  # `dict[str, SearchSpace]`
+            annotation = next(reversed(get_args(annotation)), None)
+    return getattr(annotation, "model_fields", ())
+
+
 def _sentence(detail: Any, where: KeyPath, model: type[Settings]) -> str:
     kind, message, given = detail["type"], detail["msg"], show(detail["input"])
     if kind == "extra_forbidden":
-        fields = model.model_fields if len(where) == 1 else ()
+        fields = _fields_at(model, where[:-1])
         return unknown(str(where[-1]), "unknown key", fields) if fields else "unknown key"
     if kind == "missing":
         return "must be given"

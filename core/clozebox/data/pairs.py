@@ -107,7 +107,9 @@ class _Chunker:
     def draw(self, epoch: int) -> Pairs:
         """Every pair of an epoch, document by document."""
         groups = [self._draw_group(epoch, group) for group in self._groups()]
-        return Pairs(*(np.concatenate(column) for column in zip(*map(_columns, groups), strict=True)))
+        return Pairs(
+            *(np.concatenate(column) for column in zip(*map(_columns, groups), strict=True))
+        )
 
     def _groups(self) -> Iterator[Ids]:
         """Runs of documents whose random numbers are drawn in one call."""

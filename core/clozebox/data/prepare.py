@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from tokenizers import Tokenizer
-from tokenizers import __version__ as tokenizers_version
-
 from clozebox.data.atomic_folder import atomic_folder, locked
-from clozebox.data.corpus import Corpus, Document
-from clozebox.data.token_store import (
-    FORMAT,
-    TOKENIZER,
-    DamagedStore,
-    TokenStore,
-    write_manifest,
-)
-from clozebox.data.tokenizer import load_tokenizer, train_tokenizer, vocabulary_of
+from clozebox.data.corpus import Corpus
+from clozebox.data.store_writer import Say, write_store
+from clozebox.data.token_store import FORMAT, TOKENIZER, DamagedStoreError, TokenStore
+from clozebox.data.tokenizer import load_tokenizer, train_tokenizer
 from clozebox.errors import UserError
 
 if TYPE_CHECKING:
     from clozebox.components import CorpusConfig
     from clozebox.config.settings import TokenizerSettings
 
-Say = Callable[[str], None]
-
-_CHUNK = 1 << 21
-"""Characters that are tokenised in one go: bounds the memory, keeps every core busy."""
 _LONGEST_SENTENCE = 10_000
 _LONGEST_WORD = 100
 """Characters. The trainer takes quadratic time in a word's length, and BERT's WordPiece reads no
 longer word either."""
-_SECONDS_BETWEEN_REPORTS = 5.0
 
 
 def prepare(
@@ -54,19 +39,18 @@ def prepare(
     text = corpus.build()
     corpus_fingerprint = text.fingerprint()
     tokenizer_file = _tokenizer_file(text, corpus_fingerprint, tokenizer, cache, say)
-    fingerprint = _key("store", FORMAT, corpus_fingerprint, _sha256(tokenizer_file))
+    tokenizer_hash = hashlib.sha256(tokenizer_file.read_bytes()).hexdigest()
+    fingerprint = _key("store", FORMAT, corpus_fingerprint, tokenizer_hash)
     target = cache / "stores" / fingerprint[:16]
     with locked(target):
         if target.exists():
             try:
                 return TokenStore(target)
-            except DamagedStore as damage:
+            except DamagedStoreError as damage:
                 say(f"{damage}; building it again")
         with atomic_folder(target) as partial:
             say(f"tokenising {corpus.name} into {target}")
-            writer = _Writer(partial, tokenizer_file, say)
-            writer.write(text.documents())
-            writer.close(fingerprint, corpus_fingerprint)
+            write_store(partial, tokenizer_file, _bounded_documents(text), fingerprint, say)
             if text.fingerprint() != corpus_fingerprint:
                 raise UserError(f"the corpus {corpus.name} changed while it was read: try again")
     return TokenStore(target)
@@ -87,69 +71,38 @@ def _tokenizer_file(
             with atomic_folder(target) as partial:
                 if settings.path is None:
                     say(f"training a {settings.kind} tokenizer of {settings.vocab_size} tokens")
-                    loaded = train_tokenizer(settings, lambda: _texts(corpus))
+                    loaded = train_tokenizer(settings, lambda: _training_texts(corpus))
                 loaded.save(str(partial / TOKENIZER))
     return target / TOKENIZER
 
 
-def _texts(corpus: Corpus) -> Iterator[str]:
-    """The sentences of a corpus for a trainer, in batches of lines, overlong words cut."""
-    count = 0
-    for document in corpus.documents():
-        for sentence in _bounded(document):
-            count += 1
+def _training_texts(corpus: Corpus) -> Iterator[str]:
+    """The sentences of a corpus, overlong words cut."""
+    for document in _bounded_documents(corpus):
+        for sentence in document:
             words = sentence.split()
-            if max(map(len, words)) > _LONGEST_WORD:
-                sentence = " ".join(
-                    word[i : i + _LONGEST_WORD]
-                    for word in words
-                    for i in range(0, len(word), _LONGEST_WORD)
-                )
-            yield sentence
-    if not count:
+            if max(map(len, words)) <= _LONGEST_WORD:
+                yield sentence
+            else:
+                yield " ".join(piece for word in words for piece in _cut(word, _LONGEST_WORD))
+
+
+def _bounded_documents(corpus: Corpus) -> Iterator[list[str]]:
+    """The documents of a corpus without blank sentences, overlong sentences cut."""
+    empty = True
+    for document in corpus.documents():
+        pieces = [piece for sentence in document for piece in _cut(sentence, _LONGEST_SENTENCE)]
+        kept = [piece for piece in pieces if not piece.isspace()]
+        if kept:
+            yield kept
+            empty = False
+    if empty:
         raise UserError("the corpus is empty: it has no sentence to learn from")
 
 
-def _bounded(document: Document) -> Iterator[str]:
-    """The sentences of a document, overlong ones cut; blank ones left out."""
-    for sentence in document:
-        for start in range(0, len(sentence), _LONGEST_SENTENCE):
-            piece = sentence[start : start + _LONGEST_SENTENCE].strip()
-            if piece:
-                yield piece
+def _cut(text: str, length: int) -> list[str]:
+    return [text[start : start + length] for start in range(0, len(text), length)]
 
 
-class _Writer:
-    """Tokenises documents into the files of a store, a bounded number of characters at a time."""
-
-    def __init__(self, folder: Path, tokenizer_file: Path, say: Say) -> None:
-        self._folder = folder
-        self._say = say
-        content = tokenizer_file.read_bytes()
-        (folder / TOKENIZER).write_bytes(content)
-        self._tokenizer = Tokenizer.from_buffer(content)
-        # Text that spells [MASK] or [SEP] must not become the special token.
-        self._tokenizer.encode_special_tokens = True
-        self._vocabulary = vocabulary_of(self._tokenizer)
-        self._dtype = "<u2" if self._vocabulary.size <= 1 << 16 else "<u4"
-        self._tokens = (folder / "tokens.bin").open("wb")
-        self._sentences = (folder / "sentence_offsets.bin").open("wb")
-        self._documents = (folder / "document_offsets.bin").open("wb")
-        self._num_tokens = self._num_sentences = self._num_documents = 0
-        for file in (self._sentences, self._documents):
-            file.write(np.zeros(1, dtype="<i8").tobytes())
-
-    def write(self, documents: Iterable[Document]) -> None:
-        """Appends every document, and says how far it has come."""
-        characters, started = 0, time.monotonic()
-        reported = started
-        sentences: list[str] = []
-        owners: list[int] = []  # the document each sentence belongs to
-        pending = 0
-        for number, document in enumerate(documents):
-            for sentence in _bounded(document):
-                sentences.append(sentence)
-                owners.append(number)
-                pending += len(sentence)
-                if pending >= _CHUNK:
-                    ...
+def _key(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

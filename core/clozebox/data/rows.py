@@ -53,7 +53,9 @@ class Examples(ABC, Generic[Table]):
         for epoch in range(first // length, (first + count - 1) // length + 1):
             begin = max(first - epoch * length, 0)
             end = min(first + count - epoch * length, length)
-            parts.append(self._gather(self._cached_table(epoch), self._cached_order(epoch)[begin:end]))
+            parts.append(
+                self._gather(self._cached_table(epoch), self._cached_order(epoch)[begin:end])
+            )
         return parts[0] if len(parts) == 1 else _concatenated(parts)
 
     def in_order(self, first: int, count: int) -> Rows:

@@ -20,13 +20,14 @@ _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]$")  # U.S, a.m, e.g
 _LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])$")
 _WORD_SPAN = 24  # characters before the stop in which its word is looked for
 
-_ALWAYS = frozenset(
-    "mr mrs ms messrs mme dr prof rev hon st sr jr gen lt col capt cmdr adm maj sgt brig gov sen rep "
-    "pres supt vs viz cf al ph.d dept univ assn bros inc ltd corp mt ft jan feb mar apr jun jul aug "
-    "sep sept oct nov dec".split()
+_ALWAYS = re.compile(
+    r"adm|al|assn|brig|bros|capt|cf|cmdr|col|corp|dept|dr|ft|gen|gov|hon|inc|jr|lt|ltd|maj|messrs"
+    r"|mme|mr|mrs|ms|mt|ph\.d|pres|prof|rep|rev|sen|sgt|sr|st|supt|univ|viz|vs"
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec",
+    re.IGNORECASE,
 )
-_BEFORE_A_NUMBER = frozenset(
-    "no nos art arts sec secs vol vols ch chap pp p par pt fig figs eq ca op".split()
+_BEFORE_A_NUMBER = re.compile(
+    r"arts?|ca|ch|chap|eq|figs?|nos?|op|pp?|par|pt|secs?|vols?", re.IGNORECASE
 )
 
 
@@ -55,7 +56,6 @@ def _ends_sentence(text: str, start: int, match: re.Match[str]) -> bool:
         return False
     if len(word) == 1 and word.isalpha() and word.isupper():
         return word == "I"  # far more often the pronoun than an initial
-    lowered = word.lower()
-    if lowered in _ALWAYS or _DOTTED.fullmatch(word):
+    if _ALWAYS.fullmatch(word) or _DOTTED.fullmatch(word):
         return False
-    return not (lowered in _BEFORE_A_NUMBER and following.isdigit())
+    return not (following.isdigit() and _BEFORE_A_NUMBER.fullmatch(word))

@@ -8,7 +8,6 @@ nothing of the kind for what ``Generator`` makes of it. Name a stream after its 
 from __future__ import annotations
 
 import hashlib
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ def integer_seed(seed: int, stream: str, *index: int) -> int:
 
 
 def _raw(generator: np.random.Philox, size: int) -> NDArray[np.uint64]:
-    return cast("NDArray[np.uint64]", generator.random_raw(size))
+    return generator.random_raw(size)
 
 
 def _key(seed: int, stream: str, purpose: bytes) -> int:

@@ -27,7 +27,7 @@ TOKENIZER = "tokenizer.json"
 ARRAYS = ("tokens", "sentence_offsets", "document_offsets")
 
 
-class DamagedStore(UserError):
+class DamagedStoreError(UserError):
     """Files of a store are missing, cut short or altered."""
 
 
@@ -48,7 +48,7 @@ class TokenStore:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens a store. Raises DamagedStore when a file is missing or has another size."""
+        """Opens a store. Raises DamagedStoreError when a file is missing or has another size."""
         manifest = read_manifest(path)
         self.path = path
         self.fingerprint: str = manifest["fingerprint"]
@@ -89,27 +89,31 @@ class TokenStore:
             )
         draws = uniform(0, "held out", 0, self.num_documents, 1)[:, 0]
         count = min(max(round(held_out * self.num_documents), 1), self.num_documents - 1)
-        order = np.argsort(draws, kind="stable")
+        order = np.argsort(draws, kind="stable").astype(np.int64)
         return Split(train=np.sort(order[count:]), held_out=np.sort(order[:count]))
 
     def verify(self) -> None:
-        """Reads every byte. Raises DamagedStore when one differs from what was written."""
+        """Reads every byte. Raises DamagedStoreError when one differs from what was written."""
         for name, expected in read_manifest(self.path)["files"].items():
             with (self.path / name).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest != expected["sha256"]:
-                raise DamagedStore(f"token store {self.path} is damaged: {name} was altered")
+                raise DamagedStoreError(f"token store {self.path} is damaged: {name} was altered")
 
 
 def ranges(first: Ids, end: Ids) -> Ids:
     """The numbers of every range first[i] .. end[i], one range after the other."""
     lengths = end - first
     shift = np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
-    return np.arange(len(shift)) + shift
+    return shift + np.arange(len(shift))
 
 
 def write_manifest(
-    path: Path, fingerprint: str, vocabulary: Vocabulary, dtypes: dict[str, str], about: dict[str, Any]
+    path: Path,
+    fingerprint: str,
+    vocabulary: Vocabulary,
+    dtypes: dict[str, str],
+    about: dict[str, Any],
 ) -> None:
     """Describes the files that lie in ``path``: the last file of a store to be written."""
     manifest = {
@@ -124,17 +128,17 @@ def write_manifest(
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a store. Raises DamagedStore when a file does not have the size it names."""
+    """The manifest of a store. Raises DamagedStoreError when a file has another size."""
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         sizes = {name: file["bytes"] for name, file in manifest["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedStore(f"token store {path} is damaged: {MANIFEST}: {error}") from error
+        raise DamagedStoreError(f"token store {path} is damaged: {MANIFEST}: {error}") from error
     for name, expected in sizes.items():
         file = path / name
         found = file.stat().st_size if file.is_file() else "no"
         if found != expected:
-            raise DamagedStore(
+            raise DamagedStoreError(
                 f"token store {path} is damaged: {name} has {found} bytes, {expected} were written"
             )
     return manifest
@@ -146,9 +150,8 @@ def _mapped(path: Path, name: str, dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _vocabulary(fields: dict[str, Any]) -> Vocabulary:
-    return Vocabulary(
-        **{name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
-    )
+    special, continuation = fields.pop("special_ids"), fields.pop("continuation_ids")
+    return Vocabulary(special_ids=tuple(special), continuation_ids=tuple(continuation), **fields)
 
 
 def _described(file: Path) -> dict[str, Any]:

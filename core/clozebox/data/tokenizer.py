@@ -33,9 +33,7 @@ _BYTES = 256
 _ACCENTS = Regex("[\u0300-\u036f]")
 
 
-def train_tokenizer(
-    settings: TokenizerSettings, texts: Callable[[], Iterable[str]]
-) -> Tokenizer:
+def train_tokenizer(settings: TokenizerSettings, texts: Callable[[], Iterable[str]]) -> Tokenizer:
     """Learns a vocabulary of at most ``settings.vocab_size`` ids from ``texts()``.
 
     The same texts and settings give the same file, byte for byte. ``texts`` is called once or
@@ -82,12 +80,14 @@ def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
     """What a tokenizer's ids are. Raises UserError when it lacks one of the special tokens."""
     missing = [token for token in SPECIAL_TOKENS if tokenizer.token_to_id(token) is None]
     if missing:
-        raise UserError(f"the tokenizer has no {', '.join(missing)}: all of "
-                        f"{', '.join(SPECIAL_TOKENS)} are needed")
+        raise UserError(
+            f"the tokenizer has no {', '.join(missing)}: all of "
+            f"{', '.join(SPECIAL_TOKENS)} are needed"
+        )
     added = tokenizer.get_added_tokens_decoder()
     special = {index for index, token in added.items() if token.special}
-    special |= {tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
     tokens = tokenizer.get_vocab()
+    special |= {tokens[token] for token in SPECIAL_TOKENS}
     continuation = (id for token, id in tokens.items() if _continues_word(tokenizer, token))
     return Vocabulary(
         size=max(tokens.values()) + 1,
@@ -150,8 +150,10 @@ def _framed(tokenizer: Tokenizer) -> Tokenizer:
     """Declares the special tokens, and frames every text as [CLS] A [SEP] (B [SEP])."""
     # [MASK] takes the blank before it, so that "a [MASK] b" reads like "a word b" to BPE.
     tokenizer.add_special_tokens(
-        [AddedToken(token, special=True, normalized=False, lstrip=token == MASK)
-         for token in SPECIAL_TOKENS]
+        [
+            AddedToken(token, special=True, normalized=False, lstrip=token == MASK)
+            for token in SPECIAL_TOKENS
+        ]
     )
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{CLS} $A {SEP}",

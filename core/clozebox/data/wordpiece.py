@@ -29,7 +29,9 @@ def train_wordpiece(
     """
     counts = _letter_counts(tokenizer, texts())
     letters = sorted(counts)
-    continuing = {letter: _PREFIX + letter for letter in letters if _can_continue(tokenizer, letter)}
+    continuing = {
+        letter: _PREFIX + letter for letter in letters if _can_continue(tokenizer, letter)
+    }
     kept: set[str] = set()
     entries = 0
     for letter in sorted(letters, key=lambda letter: (-counts[letter], letter)):

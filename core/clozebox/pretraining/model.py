@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from clozebox.components import ModelShape
 from clozebox.data import Vocabulary
+from clozebox.errors import UserError
 from clozebox.model import initialise
 from clozebox.pretraining.batch import View
 from clozebox.pretraining.objective import ModelContext, Objective
@@ -34,6 +35,8 @@ class PretrainingModel(nn.Module):
         context = ModelContext(self.shape, vocabulary, self.embedding.token_table)
         self.objectives = nn.ModuleDict()
         for objective in arm.objectives:
+            if hasattr(self.objectives, objective.name):
+                raise UserError(f"an objective cannot be named {objective.name!r}: torch uses it")
             built = objective.build(context)
             built.name, built.weight = objective.name, objective.weight
             self.objectives[objective.name] = built

@@ -41,7 +41,7 @@ def _cost_notes(comparison: Comparison) -> list[str]:
     if not equal:
         return []
     return [
-        f"Every arm spent the same {_listed(equal)} (within {SAME_COST:.0%})"
+        f"Every arm spent the same {_listed(equal)} (within {SAME_COST * 100:.0f} %)"
         + (f"; {_listed(unequal)} differ." if unequal else ".")
     ]
 

@@ -75,7 +75,7 @@ def duration_text(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} d"
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.0f} d"
 
 
 def cost_text(cost: str, value: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -69,20 +70,25 @@ def _verdicts(comparison: Comparison) -> str:
         return "\n".join(f"<li>{escape(sentence)}</li>" for sentence in summary(comparison))
     return "\n".join(
         f'<li><span class="pill {v.outcome}">{PILLS.get(v.outcome, v.outcome)}</span>'
-        f"<span>{escape(v.sentence)}</span></li>"
+        f"<span>{_sentence(v.sentence)}</span></li>"
         for v in verdicts(comparison, comparison.metric)
     )
 
 
+def _sentence(text: str) -> str:
+    return escape(text).replace("95 %", "95&nbsp;%")
+
+
 def _sections(comparison: Comparison) -> str:
-    named = {
-        "Cost": cost_table(comparison),
-        "Every other metric": metrics_table(comparison),
-        "Settings that differ": differences_table(comparison),
-    }
+    tables = (
+        cost_table(comparison),
+        metrics_table(comparison),
+        differences_table(comparison),
+    )
     return "\n".join(
-        f"<section>\n<h2>{title}</h2>\n{_arms_table(table, comparison)}\n</section>"
-        for title, table in named.items()
+        f"<section>\n<h2>{escape(table.title.capitalize())}</h2>\n"
+        f"{_arms_table(replace(table, title=''), comparison)}\n</section>"
+        for table in tables
         if table is not None
     )
 
@@ -108,7 +114,7 @@ def _arms_table(table: Table, comparison: Comparison) -> str:
 
 def _table(caption: str, head: str, body: str) -> str:
     return (
-        f'<div class="scroll"><table><caption>{caption}</caption>\n'
+        f'<div class="scroll"><table>{f"<caption>{caption}</caption>" if caption else ""}\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 

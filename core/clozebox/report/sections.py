@@ -22,16 +22,25 @@ from clozebox.report.numbers import (
 from clozebox.report.records import COSTS
 from clozebox.report.tables import Table
 
-RESULT_HEADER = ("mean", "± 95 %", "spread", "difference", "95 % interval", "p Holm", "p flips")
+LEVEL = ("mean", "± 95 %")
+DIFFERENCE = ("difference", "95 % interval", "p Holm")
 
 
 def result_table(comparison: Comparison, metric: str) -> Table:
     """Per arm: seeds done, mean and half-width, spread, paired difference to the baseline."""
     rows = tuple(
-        (row.arm.name, f"{len(row.arm.finished)}/{len(row.arm.runs)}", *_result_cells(row))
+        (
+            row.arm.name,
+            f"{len(row.arm.finished)}/{len(row.arm.runs)}",
+            *_level(row),
+            std_text(row.estimate),
+            *_difference(row),
+            p_text(None if row.difference is None else row.difference.p_sign_flip),
+        )
         for row in comparison.rows(metric)
     )
-    return Table(_result_title(comparison, metric), ("arm", "seeds", *RESULT_HEADER), rows)
+    header = ("arm", "seeds", *LEVEL, "spread", *DIFFERENCE, "p flips")
+    return Table(_result_title(comparison, metric), header, rows)
 
 
 def _result_title(comparison: Comparison, metric: str) -> str:
@@ -39,28 +48,25 @@ def _result_title(comparison: Comparison, metric: str) -> str:
     return f"{metric}{way[comparison.lower_is_better(metric)]}"
 
 
-def _result_cells(row: Row) -> tuple[str, ...]:
-    found = row.estimate
-    difference = None if row.difference is None else row.difference.estimate
-    return (
-        mean_text(found),
-        half_width_text(found),
-        std_text(found),
-        difference_text(difference),
-        MISSING if difference is None else interval_text(difference.interval, places(difference)),
-        p_text(row.p),
-        p_text(None if row.difference is None else row.difference.p_sign_flip),
-    )
+def _level(row: Row) -> tuple[str, ...]:
+    return mean_text(row.estimate), half_width_text(row.estimate)
+
+
+def _difference(row: Row) -> tuple[str, ...]:
+    if row.difference is None:
+        return (MISSING,) * len(DIFFERENCE)
+    found = row.difference.estimate
+    return difference_text(found), interval_text(found.interval, places(found)), p_text(row.p)
 
 
 def metrics_table(comparison: Comparison) -> Table | None:
     """Every metric but the main one, one row per metric and arm; None when there is no other."""
     rows = tuple(
-        (metric, row.arm.name, *_result_cells(row))
+        (metric, row.arm.name, *_level(row), *_difference(row))
         for metric in comparison.metrics[1:]
         for row in comparison.rows(metric)
     )
-    return Table("other metrics", ("metric", "arm", *RESULT_HEADER), rows, 2) if rows else None
+    return Table("other metrics", ("metric", "arm", *LEVEL, *DIFFERENCE), rows, 2) if rows else None
 
 
 def cost_table(comparison: Comparison) -> Table:
@@ -105,3 +111,14 @@ def _setting(settings: Mapping[str, Any], key: str) -> str:
     if isinstance(value, list) and all(isinstance(v, str) for v in value):
         return ", ".join(value) or "none"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def all_tables(comparison: Comparison) -> list[Table]:
+    """Result, other metrics, cost, settings that differ: those that have something to say."""
+    tables = (
+        result_table(comparison, comparison.metric),
+        metrics_table(comparison),
+        cost_table(comparison),
+        differences_table(comparison),
+    )
+    return [table for table in tables if table is not None]

@@ -22,11 +22,15 @@ class Table:
 
 
 def as_text(table: Table) -> str:
-    """Aligned columns; the widest ones are cut with an ellipsis to fit 100 characters."""
+    """Aligned columns; words, never numbers, are cut with an ellipsis to fit 100 characters."""
     lines = [table.header, *table.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
-    while sum(widths) + 2 * len(widths) - 2 > MAX_WIDTH and max(widths) > MIN_COLUMN:
-        widths[widths.index(max(widths))] -= 1
+    words = range(table.labels)
+    while sum(widths) + 2 * len(widths) - 2 > MAX_WIDTH:
+        widest = max(words, key=lambda i: widths[i])
+        if widths[widest] <= MIN_COLUMN:
+            break
+        widths[widest] -= 1
     rule = tuple("─" * width for width in widths)
     shown = [_aligned(line, widths, table.labels) for line in (table.header, rule, *table.rows)]
     return "\n".join([table.title, "", *shown, ""])

@@ -30,7 +30,7 @@ class Job:
     """One claimed run and its child process, whose crash is nobody else's.
 
     The child has a session of its own, so that Ctrl-C in the terminal reaches the sweep only. It
-    inherits the lock on its directory, so that nobody else trains there even if the sweep is killed.
+    inherits the lock on its directory: nobody else trains there, even if the sweep is killed.
     """
 
     def __init__(self, claim: Claim, metric: str, command: Command, threads: int) -> None:

@@ -95,10 +95,10 @@ class Supervisor:
     def _stop(self) -> None:
         self._tell_once(f"stopping: {len(self.jobs)} run(s) are saving (once more to kill them)")
         for job in self.jobs:
+            if job.asked is None:
+                job.stop("interrupted")
             if len(self.signals) > 1:
                 job.kill()
-            elif job.asked is None:
-                job.stop("interrupted")
 
     def _tell_once(self, line: str) -> None:
         kind = line.partition(" ")[0]

@@ -13,13 +13,15 @@ def main(path: str) -> int:
     """The exit code: 0 done, 1 failed or diverged, 2 bad input, 130 or 143 stopped and saved."""
     run = RunDirectory(Path(path))
     try:
-        plugins = [Path(plugin) for plugin in run.resolved()["plugins"]]
+        resolved = run.resolved()
 
         from clozebox.registry import load_registry
         from clozebox.training.console import Console
         from clozebox.training.run import run_training
 
-        return run_training(run, load_registry(paths=plugins), Console())
+        plugins = [Path(plugin) for plugin in resolved["plugins"]]
+        registry = load_registry(resolved["disabled"], plugins)
+        return run_training(run, registry, Console())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -63,3 +63,17 @@ def restore(training: Training, say: Callable[[str], None]) -> tuple[Spent, Mete
         say(f"not equal to the bit from here on: {', '.join(changed)}")
     spent = Spent(state["step"], state["tokens"], state["flops"], state["seconds"])
     return spent, Meter(state["meter"])
+
+
+def load_trained(training: Training, say: Callable[[str], None]) -> int:
+    """Fill the model with the newest whole weights, for use and not for training; returns the step.
+
+    Raises:
+        UserError: the run has no whole checkpoint.
+    """
+    checkpoint = newest_checkpoint(training.run.checkpoints, say)
+    if checkpoint is None:
+        raise UserError(f"{training.run.path} has no checkpoint yet; train it first")
+    load_weights(checkpoint, training.model)
+    training.model.eval()
+    return int(load_state(checkpoint)["step"])

@@ -37,6 +37,7 @@ class RunDirectory:
         seed: int,
         cache: Path,
         plugins: Sequence[Path] = (),
+        disabled: Sequence[str] = (),
         trial: int | None = None,
     ) -> RunDirectory:
         """Write what the run is to do; a folder that holds the same run already is left as it is.
@@ -67,6 +68,7 @@ class RunDirectory:
                 "fingerprint": mark,
                 "settings": settings_of(arm),
                 "plugins": [str(plugin.resolve()) for plugin in plugins],
+                "disabled": list(disabled),
                 "cache": str(cache.resolve()),
             },
         )

@@ -30,12 +30,12 @@ def test_objectives_that_ask_for_the_same_view_share_one_encoder_pass(
 
 
 def test_objectives_with_different_views_have_a_pass_each(ready: Callable[..., Training]) -> None:
-    training = ready(objectives=["hidden", "forward", "backward"])
+    training = ready(objectives=["hidden", "ahead", "behind"])
     made = passes_of(training.model, training.batches(0)[0])
     assert [[o.name for o in one.objectives] for one in made] == [
         ["hidden"],
-        ["forward"],
-        ["backward"],
+        ["ahead"],
+        ["behind"],
     ]
 
 
@@ -56,7 +56,7 @@ def test_arms_that_share_parameters_start_from_the_same_weights(
     ready: Callable[..., Training],
 ) -> None:
     one = dict(ready(name="one", objectives=["hidden"]).model.named_parameters())
-    other = ready(name="other", objectives=["pair", "forward"], masking="none").model
+    other = ready(name="other", objectives=["pair", "ahead"], masking="none").model
     shared = [
         (name, p) for name, p in other.named_parameters() if not name.startswith("objectives")
     ]
@@ -65,7 +65,7 @@ def test_arms_that_share_parameters_start_from_the_same_weights(
 
 
 def test_the_token_table_is_the_decoder_and_counts_once(ready: Callable[..., Training]) -> None:
-    model = ready(objectives=["hidden", "forward"], masking={"name": "toy"}).model
+    model = ready(objectives=["hidden", "ahead"], masking={"name": "toy"}).model
     table = model.embedding.token_table
     assert all(objective.head.token_table is table for objective in model.each_objective())
     names = [name for name, p in model.named_parameters() if p is table]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -83,11 +84,17 @@ class Lab:
     def search(self, trials: int, sampler: str = "random", pruner: str = "none") -> str:
         return SEARCH.format(trials=trials, sampler=sampler, pruner=pruner)
 
-    def child(self, steps: int = 4, delay: float = 0.0, **accidents: str) -> None:
-        """How the children behave; accidents by folder, ``masked__1`` for masked/seed-1."""
+    def child(
+        self, steps: int = 4, delay: float = 0.0, drag: float = 0.0, **accidents: str
+    ) -> None:
+        """How the children behave: seconds a step, and how much more where the loss is high.
+
+        Accidents are given by folder, ``masked__1`` for masked/seed-1.
+        """
         manner = {
             "steps": steps,
             "delay": delay,
+            "drag": drag,
             "accidents": {key.replace("__", "/seed-"): what for key, what in accidents.items()},
         }
         self.root.mkdir(parents=True, exist_ok=True)
@@ -128,16 +135,20 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr("clozebox.sweep.worker.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("clozebox.sweep.worker.LOOK_SECONDS", 0.1)
     spec = importlib.util.spec_from_file_location("fake_plugin", HERE / "fake_plugin.py")
     assert spec is not None and spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plugin)
-    lab = Lab(tmp_path, registry_of(plugin))
-    yield lab
-    for process in lab.processes:
-        process.kill()
-        process.communicate()
+    memory = Path("/dev/shm")  # where the many fsyncs of a database cost nothing
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        lab = Lab(Path(folder), registry_of(plugin))
+        yield lab
+        for process in lab.processes:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ resolved = json.loads((run / "resolved.json").read_text())
 manner = json.loads((run.parents[1] / "child.json").read_text())
 accident = manner["accidents"].get(f"{run.parent.name}/{run.name}")
 steps, evals = manner["steps"], resolved["settings"]["train"]["evals"]
+badness = abs(math.log10(resolved["settings"]["optim"]["lr"]) + 3)
 stop = []
 
 
@@ -28,7 +29,7 @@ def write_status(state: str, **facts: object) -> None:
 
 def loss() -> float:
     """Best at a learning rate of 1e-3, and falling with every step."""
-    return 4 + abs(math.log10(resolved["settings"]["optim"]["lr"]) + 3) - step / steps
+    return 4 + badness - step / steps
 
 
 signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
@@ -38,7 +39,7 @@ with (run / "starts.txt").open("a") as starts:
     starts.write(f"{step}\n")
 write_status("running")
 while step < steps:
-    time.sleep(manner["delay"])
+    time.sleep(manner["delay"] + manner["drag"] * badness**4)
     step += 1
     saved.write_text(str(step))
     if accident == "killed":

@@ -1,4 +1,4 @@
-"""Components that can be named in an experiment and are never built: a sweep only passes them on."""
+"""Components to be named in an experiment and never built: a sweep only passes them on."""
 
 from __future__ import annotations
 

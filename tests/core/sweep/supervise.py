@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import fake_plugin
+
 from clozebox.config import load_experiment
 from clozebox.registry import registry_of
 from clozebox.sweep import Workspace, run_sweep

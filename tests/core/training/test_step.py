@@ -29,7 +29,7 @@ def weights_after_one_step(training: Training) -> dict[str, torch.Tensor]:
 OBJECTIVES: list[dict[str, Any]] = [
     {"objectives": ["hidden"]},
     {"objectives": ["hidden", "pair"]},
-    {"objectives": ["forward", "backward"], "masking": "none"},
+    {"objectives": ["ahead", "behind"], "masking": "none"},
 ]
 
 

@@ -64,14 +64,12 @@ def write_folder(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is not empty: name a new folder")
     bert = _require_bert(embedding, encoder)
-    wanted = _names(embedding, encoder)
-    if missing := sorted(wanted - {*weights}):
-        raise UserError(f"cannot export: the weights lack {', '.join(missing)}")
+    _require_all(embedding, encoder, weights)
     theirs = to_bert_names(weights, bert.shape.num_hidden_layers)
     if MLM_HEAD in theirs and bert.layer_norm_eps != LAYER_NORM_EPS:
         raise UserError(
-            f"cannot export: encoder.layer_norm_eps is {bert.layer_norm_eps:g} and the token head's "
-            f"is {LAYER_NORM_EPS:g}; {WHY}"
+            f"cannot export: encoder.layer_norm_eps is {bert.layer_norm_eps:g}, and the token head "
+            f"has {LAYER_NORM_EPS:g}; {WHY}"
         )
     architecture = ARCHITECTURES[frozenset(theirs.keys() & {MLM_HEAD, NSP_HEAD})]
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -112,15 +110,17 @@ def _require_bert(embedding: Embedding, encoder: Encoder) -> BertEncoder:
     return encoder
 
 
-def _names(embedding: Embedding, encoder: Encoder) -> set[str]:
-    ours = {f"embedding.{name}" for name, _ in embedding.named_parameters()}
-    return ours | {f"encoder.{name}" for name, _ in encoder.named_parameters()}
+def _require_all(embedding: Embedding, encoder: Encoder, weights: Mapping[str, Tensor]) -> None:
+    wanted = {f"embedding.{name}" for name, _ in embedding.named_parameters()}
+    wanted |= {f"encoder.{name}" for name, _ in encoder.named_parameters()}
+    if missing := sorted(wanted - weights.keys()):
+        raise UserError(f"cannot export: the weights lack {', '.join(missing)}")
 
 
 def _config(encoder: BertEncoder, architecture: str, vocabulary: Vocabulary) -> dict[str, Any]:
     return {
         "architectures": [architecture],
-        **{key: ours for key, ours in UNDERSTOOD.items()},
+        **UNDERSTOOD,
         **encoder.shape.model_dump(),
         "hidden_dropout_prob": encoder.hidden_dropout_prob,
         "attention_probs_dropout_prob": encoder.attention_probs_dropout_prob,

@@ -1,0 +1,70 @@
+"""Filling in blanks: what a pretrained model would write where a text says [MASK]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from clozebox.data import Rows, TokenStore
+from clozebox.errors import UserError
+from clozebox.model import TokenHead
+from clozebox.pretraining import Batch, PretrainingModel, labelled
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A token and its probability."""
+
+    token: str
+    probability: float
+
+
+def fill(
+    model: PretrainingModel, store: TokenStore, text: str, device: torch.device, top: int = 5
+) -> list[list[Guess]]:
+    """The likeliest tokens for each [MASK] in ``text``, in order.
+
+    Each objective that can fill in blanks does so in its own way: a one-sided model from its side.
+
+    Raises:
+        UserError: no [MASK] in the text, a text that is too long, or no objective that fills in.
+    """
+    batch = _batch_of(text, store, model.shape.max_position_embeddings, device)
+    chosen = batch.input_ids == store.vocabulary.mask_id  # (1, T)
+    if not chosen.any():
+        raise UserError(f"there is no [MASK] in {text!r}")
+    for objective in model.each_objective():
+        view, head = objective.cloze(batch, chosen), getattr(objective, "head", None)
+        if view is None or not isinstance(head, TokenHead):
+            continue
+        with torch.no_grad():
+            states, _ = labelled(model.encode(view), view)  # (M, D)
+            probabilities = head(states).softmax(-1)  # (M, V)
+        return [_guesses(row, store, top) for row in probabilities]
+    raise UserError("none of the run's objectives fills in blanks")
+
+
+def _batch_of(text: str, store: TokenStore, longest: int, device: torch.device) -> Batch:
+    vocabulary = store.vocabulary
+    content = store.tokenizer().encode(text, add_special_tokens=False).ids
+    if len(content) + 2 > longest:
+        raise UserError(f"the text has {len(content) + 2} tokens; the model reads {longest}")
+    ids = np.array([[vocabulary.cls_id, *content, vocabulary.sep_id]])  # (1, T)
+    rows = Rows(
+        input_ids=ids,
+        token_type_ids=np.zeros_like(ids),
+        attention_mask=np.ones_like(ids, dtype=np.bool_),
+        special_tokens_mask=np.isin(ids, [vocabulary.cls_id, vocabulary.sep_id]),
+    )
+    return Batch.of(rows, vocabulary, None, seed=0, first=0, device=device)
+
+
+def _guesses(probabilities: torch.Tensor, store: TokenStore, top: int) -> list[Guess]:
+    tokenizer = store.tokenizer()
+    best = probabilities.topk(min(top, len(probabilities)))
+    return [
+        Guess(tokenizer.id_to_token(int(token)), float(probability))
+        for probability, token in zip(best.values, best.indices, strict=True)
+    ]

@@ -1,0 +1,42 @@
+"""A trained run as a folder that other libraries load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clozebox.config import arm_of
+from clozebox.data import prepare
+from clozebox.errors import UserError
+from clozebox.model.hugging_face import Exported, write_folder
+from clozebox.pretraining import PretrainingModel
+from clozebox.training.checkpoint import load_state, load_weights, newest_checkpoint
+from clozebox.training.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from clozebox.registry import Registry
+
+
+def export_run(
+    run: RunDirectory, folder: Path, registry: Registry, say: Callable[[str], None]
+) -> Exported:
+    """Write the newest whole checkpoint of ``run``, and its tokenizer, in Hugging Face's layout.
+
+    Raises:
+        UserError: no checkpoint, other tokens than it was trained on, or a model that is not BERT.
+    """
+    resolved = run.resolved()
+    checkpoint = newest_checkpoint(run.checkpoints, say)
+    if checkpoint is None:
+        raise UserError(f"{run.path} has no checkpoint yet; train it first")
+    arm = arm_of(resolved["arm"], resolved["settings"], registry)
+    store = prepare(arm.data.corpus, arm.data.tokenizer, Path(resolved["cache"]), say=say)
+    if load_state(checkpoint)["tokens_read"] != store.fingerprint:
+        raise UserError(f"{run.path} was trained on other tokens than its settings give now")
+    model = PretrainingModel(arm, store.vocabulary)
+    load_weights(checkpoint, model)
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    return write_folder(
+        folder, model.embedding, model.encoder, weights, store.tokenizer(), store.vocabulary
+    )

@@ -1,0 +1,121 @@
+import json
+from collections.abc import Callable
+
+import pytest
+
+from clozebox.config import (
+    Arm,
+    ConfigError,
+    Experiment,
+    arm_of,
+    fingerprint,
+    json_schema,
+    settings_of,
+    with_overrides,
+)
+from clozebox.registry import Registry
+
+Load = Callable[..., Experiment]
+
+
+@pytest.fixture
+def arm(load: Load, ground: str) -> Arm:
+    return load(ground).arms[0]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "",
+        "size.hidden_size = 33\n",
+        'train.examples = "pair"\ntrain.short_seq_prob = 0.3\n',
+        'optim = { schedule = "wsd", decay = 0.3 }\n',
+        'evaluations = []\nreporters = ["console"]\nspeed.threads = 3\n',
+        'tokenizer = { kind = "bpe", vocab_size = 777 }\n',
+    ],
+)
+def test_the_settings_of_an_arm_make_the_same_arm(
+    load: Load, registry: Registry, ground: str, extra: str
+) -> None:
+    arm = load(ground + extra).arms[0]
+    settings = json.loads(json.dumps(settings_of(arm)))
+    assert arm_of(arm.name, settings, registry) == arm
+    assert settings_of(arm_of(arm.name, settings, registry)) == settings
+
+
+def test_an_arm_without_masking_survives_the_round_trip(load: Load, registry: Registry) -> None:
+    text = 'corpus = "lines"\nobjectives = ["forward"]\nbudget.steps = 3\n'
+    arm = load(text).arms[0]
+    assert settings_of(arm)["masking"] == {"name": "none"}
+    assert arm_of(arm.name, settings_of(arm), registry) == arm
+
+
+def test_settings_that_are_wrong_are_all_told(arm: Arm, registry: Registry) -> None:
+    settings = settings_of(arm) | {"size": "tinny", "optim": {"lr": -1}, "extra": 3}
+    with pytest.raises(ConfigError) as caught:
+        arm_of("x", settings, registry)
+    assert len(caught.value.problems) == 3
+    assert all(line.startswith("arm 'x': ") for line in caught.value.problems)
+
+
+def test_overrides_change_what_they_name_and_nothing_else(arm: Arm, registry: Registry) -> None:
+    changed = with_overrides(arm, {"optim.lr": 0.3, "masking.rate": 0.4, "size": "mini"}, registry)
+    assert (changed.optim.lr, changed.model.size.name) == (0.3, "mini")
+    assert changed.model.size.hidden_size == 140
+    assert changed.masking is not None and changed.masking.rate == 0.4
+    former = {"optim.lr": 1e-3, "masking.rate": 0.15, "size": "tiny"}
+    assert with_overrides(changed, former, registry) == arm
+
+
+def test_what_follows_from_a_size_follows_from_the_new_one(arm: Arm, registry: Registry) -> None:
+    assert arm.model.size.intermediate_size == 4 * 96
+    wider = with_overrides(arm, {"size.hidden_size": 33}, registry)
+    assert wider.model.size.intermediate_size == 4 * 33
+
+
+def test_another_masking_drops_the_options_of_the_first(arm: Arm, registry: Registry) -> None:
+    rate = with_overrides(arm, {"masking.rate": 0.4}, registry)
+    span = with_overrides(rate, {"masking": "span", "masking.max_span": 3}, registry)
+    assert span.masking is not None
+    assert span.masking.settings() == {
+        "name": "span",
+        "rate": 0.15,
+        "mask_share": 0.8,
+        "random_share": 0.1,
+        "max_span": 3,
+    }
+
+
+def test_an_override_that_the_arm_does_not_read_is_an_error(arm: Arm, registry: Registry) -> None:
+    with pytest.raises(ConfigError, match=r"optim\.decay: only schedule 'wsd' reads it"):
+        with_overrides(arm, {"optim.decay": 0.3}, registry)
+
+
+def test_the_fingerprint_tells_choices_apart_and_ignores_what_changes_only_speed(
+    arm: Arm, registry: Registry
+) -> None:
+    same = with_overrides(arm, {"speed.threads": 3, "reporters": ["console"]}, registry)
+    other = with_overrides(arm, {"optim.lr": 0.0011}, registry)
+    assert fingerprint(same) == fingerprint(arm)
+    assert fingerprint(other) != fingerprint(arm)
+    assert len(fingerprint(arm)) == 64
+
+
+def test_the_name_of_an_arm_is_no_part_of_its_fingerprint(arm: Arm, registry: Registry) -> None:
+    assert fingerprint(arm_of("another", settings_of(arm), registry)) == fingerprint(arm)
+
+
+def test_the_schema_names_every_component_and_setting(registry: Registry) -> None:
+    properties = json_schema(registry)["properties"]
+    words = properties["masking"]["anyOf"][0]["enum"]
+    assert words == ["token", "span", "none"]
+    (span,) = (
+        table
+        for table in properties["masking"]["anyOf"]
+        if table.get("properties", {}).get("name") == {"const": "span"}
+    )
+    assert "max_span" in span["properties"]
+    assert properties["objectives"]["items"]["enum"] == ["mlm", "forward", "nsp"]
+    assert properties["arm"]["items"]["properties"]["optim"] == properties["optim"]
+    assert "space" in properties["sweep"]["properties"]
+    assert "$ref" not in json.dumps(properties)

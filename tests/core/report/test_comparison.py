@@ -1,0 +1,159 @@
+"""Runs grouped by arm and set against the baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.core.report.synthetic import write_run
+
+from clozebox.errors import UserError
+from clozebox.report import compare_runs, summary, verdicts
+from clozebox.report.curves import learning_curve
+from clozebox.report.notes import notes
+
+
+def test_arms_come_in_the_order_of_the_experiment_and_the_first_is_the_baseline(
+    experiment: Path,
+) -> None:
+    comparison = compare_runs(experiment)
+    assert [arm.name for arm in comparison.arms] == ["masked", "whole_word", "forward"]
+    assert comparison.rows("eval/cloze_loss")[0].difference is None
+    chosen = compare_runs(experiment, baseline="forward")
+    assert [arm.name for arm in chosen.arms] == ["forward", "masked", "whole_word"]
+
+
+def test_a_verdict_claims_a_difference_only_where_there_is_one(experiment: Path) -> None:
+    near, far = verdicts(compare_runs(experiment), "eval/cloze_loss")
+    assert near.outcome == "same"
+    assert near.sentence == (
+        "whole_word cannot be told apart from masked: the difference is -0.001 "
+        "(95 % interval -0.025 to 0.023, 5 paired seeds)."
+    )
+    assert far.outcome == "worse"
+    assert far.sentence == (
+        "forward is worse than masked by 0.400 (95 % interval 0.380 to 0.420, 5 paired seeds)."
+    )
+
+
+def test_a_metric_that_should_rise_is_judged_the_other_way_round(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path / "e", "a", seed, [3.0], accuracy=[0.30 + 0.01 * seed])
+        write_run(tmp_path / "e", "b", seed, [3.0], index=1, accuracy=[0.40 + 0.011 * seed])
+    (verdict,) = verdicts(compare_runs(tmp_path / "e"), "eval/accuracy")
+    assert verdict.outcome == "better"
+
+
+def test_an_interval_clear_of_zero_is_not_enough_when_many_arms_are_compared(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "many"
+    for seed in range(4):
+        write_run(folder, "base", seed, [3.0])
+        write_run(folder, "edge", seed, [3.0 + 0.02 + 0.009 * (seed - 1.5)], index=1)
+        for index in range(2, 8):
+            noise = 0.1 if seed % 2 else -0.1
+            write_run(folder, f"noise-{index}", seed, [3.0 + noise], index=index)
+    row = compare_runs(folder).rows("eval/cloze_loss")[1]
+    assert row.difference is not None and row.difference.estimate.interval is not None
+    assert not row.difference.estimate.interval.holds(0)
+    verdict = verdicts(compare_runs(folder), "eval/cloze_loss")[0]
+    assert verdict.outcome == "same"
+    assert "once 7 comparisons are allowed for" in verdict.sentence
+
+
+def test_runs_that_did_not_finish_leave_the_means_but_are_named(experiment: Path) -> None:
+    write_run(experiment, "masked", 7, [2.0, 1.0], state="running")
+    comparison = compare_runs(experiment)
+    assert set(comparison.baseline.values("eval/cloze_loss")) == {0, 1, 2, 3, 4}
+    said = notes(comparison)
+    assert "Left out: forward seed 5 diverged at step 7 of 77: the loss is nan." in said
+    assert "Left out: masked seed 7 is running at step 14 of 77." in said
+
+
+def test_a_finished_run_whose_metric_is_not_a_number_is_left_out_and_named(
+    experiment: Path,
+) -> None:
+    write_run(experiment, "masked", 9, [3.0, float("nan")])
+    comparison = compare_runs(experiment)
+    assert 9 not in comparison.baseline.values("eval/cloze_loss")
+    assert any("masked seed 9 is done but eval/cloze_loss is nan" in n for n in notes(comparison))
+
+
+def test_one_common_seed_concludes_nothing(tmp_path: Path) -> None:
+    write_run(tmp_path / "e", "a", 0, [3.0])
+    write_run(tmp_path / "e", "b", 0, [3.5], index=1)
+    (verdict,) = verdicts(compare_runs(tmp_path / "e"), "eval/cloze_loss")
+    assert verdict.outcome == "unknown"
+    assert "0.5000 above a in the one seed" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("seed", "state", "clause"),
+    [(3, "done", "no finished seed in common"), (0, "failed", "b has no finished run yet")],
+)
+def test_arms_without_a_common_finished_seed_are_not_compared(
+    tmp_path: Path, seed: int, state: str, clause: str
+) -> None:
+    write_run(tmp_path / "e", "a", 0, [3.0])
+    write_run(tmp_path / "e", "b", seed, [3.5], index=1, state=state)
+    (sentence,) = summary(compare_runs(tmp_path / "e"))
+    assert clause in sentence
+
+
+def test_a_metric_that_an_arm_lacks_is_missing_there_and_not_invented(experiment: Path) -> None:
+    comparison = compare_runs(experiment)
+    assert comparison.metrics == ("eval/cloze_loss", "eval/accuracy")
+    forward = comparison.rows("eval/accuracy")[2]
+    assert forward.estimate is None and forward.difference is None
+    sentence = verdicts(comparison, "eval/accuracy")[1].sentence
+    assert sentence == "forward does not measure eval/accuracy."
+
+
+def test_runs_of_one_arm_with_other_settings_are_never_pooled(tmp_path: Path) -> None:
+    write_run(tmp_path / "e", "a", 0, [3.0], fingerprint="aaaaaaaa")
+    write_run(tmp_path / "e", "a", 1, [4.0], fingerprint="bbbbbbbb")
+    names = [arm.name for arm in compare_runs(tmp_path / "e").arms]
+    assert names == ["a@aaaaaa", "a@bbbbbb"]
+
+
+def test_each_trial_of_a_search_stands_alone(tmp_path: Path) -> None:
+    write_run(tmp_path / "e", "trial-3", 0, [3.0], trial=3, fingerprint="aaaaaaaa")
+    write_run(tmp_path / "e", "trial-12", 0, [4.0], trial=12, fingerprint="bbbbbbbb")
+    assert {arm.name for arm in compare_runs(tmp_path / "e").arms} == {"trial-3", "trial-12"}
+
+
+def test_the_notes_say_what_the_arms_spent_alike_and_what_not(tmp_path: Path) -> None:
+    write_run(tmp_path / "e", "a", 0, [3.0])
+    write_run(tmp_path / "e", "b", 0, [3.5], index=1, flops_per_step=2.2e11)
+    first = notes(compare_runs(tmp_path / "e"))[0]
+    assert first == (
+        "Every arm spent the same steps, tokens and seconds (within 2 %); FLOPs differ."
+    )
+
+
+def test_a_curve_is_the_mean_over_seeds_where_all_looked_and_then_their_ends(
+    tmp_path: Path,
+) -> None:
+    write_run(tmp_path / "e", "a", 0, [8.0, 5.0, 3.0])
+    write_run(tmp_path / "e", "a", 1, [9.0, 6.0, 4.0, 2.0])
+    points = learning_curve(compare_runs(tmp_path / "e").baseline, "eval/cloze_loss")
+    assert [(p.cost["steps"], p.estimate.mean) for p in points] == [
+        (7.0, 8.5),
+        (14.0, 5.5),
+        (24.5, 2.5),
+    ]
+    assert (points[0].low, points[0].high) == (8.0, 9.0)
+
+
+def test_wrong_names_are_refused_with_what_there_is(experiment: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"did you mean 'eval/cloze_loss'"):
+        compare_runs(experiment, metric="eval/cloze_los")
+    with pytest.raises(UserError, match=r"no arm is named 'mask'; did you mean 'masked'"):
+        compare_runs(experiment, baseline="mask")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="there are no runs in"):
+        compare_runs(tmp_path / "empty")
+    write_run(tmp_path / "other", "a", 0, [1.0])
+    with pytest.raises(UserError, match="several experiments, compare one: objective, other"):
+        compare_runs(tmp_path)
