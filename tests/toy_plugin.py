@@ -157,9 +157,28 @@ class ToyCorpus(CorpusConfig):
         return Words()
 
 
-WORDS = (
-    "ash bay cob dew elm fir gum hay ivy jet kin log map nut oak pea rye sap tar urn vat wax yew zip"
-).split()
+WORDS = [
+    "ash",
+    "bay",
+    "cob",
+    "dew",
+    "elm",
+    "fir",
+    "gum",
+    "hay",
+    "ivy",
+    "jet",
+    "kin",
+    "log",
+    "map",
+    "nut",
+    "oak",
+    "pea",
+    "rye",
+    "sap",
+    "tar",
+    "urn",
+]
 
 
 class ToyEvaluation(EvaluationTaskConfig):

@@ -1,8 +1,9 @@
 """The settings base class of each kind of component.
 
 A component is named in TOML and built by its settings: a frozen, strict pydantic model whose fields
-*are* the TOML schema and whose ``build`` imports torch inside. So components can be listed, validated
-and completed without torch, and a sweep can check ``"masking.rate"`` before a GPU is touched.
+*are* the TOML schema and whose ``build`` imports torch inside. So components can be listed,
+validated and completed without torch, and a sweep can check ``"masking.rate"`` before a GPU is
+touched.
 """
 
 from __future__ import annotations

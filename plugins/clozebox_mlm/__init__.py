@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from clozebox import ObjectiveConfig, hookimpl
+
 if TYPE_CHECKING:
     from clozebox.pretraining import ModelContext, Objective
 

@@ -23,5 +23,7 @@ class NextSentencePrediction(Objective):
     def forward(self, hidden: Tensor, view: View) -> Terms:
         logits = self.classifier(self.pooler(hidden)).float()  # (B, 2)
         label = view.next_sentence_label  # (B,)
+        if label is None:
+            raise ValueError("next sentence prediction needs sentence pairs")
         loss = F.cross_entropy(logits, label, reduction="sum")
         return {"nsp": Term(loss, {"accuracy": (logits.detach().argmax(-1) == label).sum()})}

@@ -31,7 +31,7 @@ class TensorBoardReporter(Reporter):
             file.unlink()
         # Points from first_step on were lost in a crash and come again: purge them, or the curve
         # doubles.
-        self._writer = self._open(purge_step=None)
+        self._writer = self._open(purge_step=first_step)
         # Under its experiment, for arms of two experiments may share a name.
         group = f"{resolved['experiment']}/{arm.name}"
         _add(self._writer, session_start(group, flat(resolved["settings"])))

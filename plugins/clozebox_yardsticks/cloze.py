@@ -1,7 +1,8 @@
 """One scale for every arm: the cross-entropy of the same hidden tokens in the same sentences.
 
 A masked model sees both sides with all the blanks of a sequence hidden at once; a one-sided model
-sees its side as it is. Each fills a blank in with all that its way of reading allows (Taylor, 1953).
+sees its side as it is. Each fills a blank in with all that its way of reading allows. The task is
+Taylor's (1953), "Cloze procedure".
 """
 
 from collections.abc import Iterator

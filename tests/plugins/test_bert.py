@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import clozebox_bert
 import pytest
-from clozebox_bert import BertEmbeddingConfig, BertEncoderConfig
 from pydantic import ValidationError
 
+import clozebox_bert
 from clozebox import ModelShape
 from clozebox.model import BertEmbedding, BertEncoder
 from clozebox.registry import registry_of
+from clozebox_bert import BertEmbeddingConfig, BertEncoderConfig
 
 SHAPE = ModelShape(
     vocab_size=97,

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from clozebox_sizes import register_size_presets
 from pydantic import ValidationError
 from torch import nn
 
 from clozebox import ModelShape, SizePreset
 from clozebox.model import BertEmbedding, BertEncoder, Pooler, TokenHead
+from clozebox_sizes import register_size_presets
 
 # Vocabulary 30522, 512 positions, 2 segments, tied decoder.
 COUNTS = {

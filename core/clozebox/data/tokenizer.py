@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,8 @@ def load_tokenizer(settings: TokenizerSettings) -> Tokenizer:
             tokenizer = _framed(_bert(path, settings.lowercase))
         else:
             tokenizer = Tokenizer.from_file(str(path))
+    except UserError:
+        raise
     except Exception as error:  # tokenizers raises bare Exception
         raise UserError(f"tokenizer.path: {path} is not a tokenizer: {error}") from error
     # A published file may cut and pad every text to a length of its own.
@@ -78,15 +80,10 @@ def load_tokenizer(settings: TokenizerSettings) -> Tokenizer:
 
 def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
     """What a tokenizer's ids are. Raises UserError when it lacks one of the special tokens."""
-    missing = [token for token in SPECIAL_TOKENS if tokenizer.token_to_id(token) is None]
-    if missing:
-        raise UserError(
-            f"the tokenizer has no {', '.join(missing)}: all of "
-            f"{', '.join(SPECIAL_TOKENS)} are needed"
-        )
+    tokens = tokenizer.get_vocab()
+    _check_special_tokens(tokens)
     added = tokenizer.get_added_tokens_decoder()
     special = {index for index, token in added.items() if token.special}
-    tokens = tokenizer.get_vocab()
     special |= {tokens[token] for token in SPECIAL_TOKENS}
     continuation = (id for token, id in tokens.items() if _continues_word(tokenizer, token))
     return Vocabulary(
@@ -99,6 +96,15 @@ def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
         special_ids=tuple(sorted(special)),
         continuation_ids=tuple(sorted(set(continuation) - special)),
     )
+
+
+def _check_special_tokens(tokens: Container[str]) -> None:
+    missing = [token for token in SPECIAL_TOKENS if token not in tokens]
+    if missing:
+        raise UserError(
+            f"the tokenizer has no {', '.join(missing)}: all of {', '.join(SPECIAL_TOKENS)} "
+            "are needed"
+        )
 
 
 def _continues_word(tokenizer: Tokenizer, token: str) -> bool:
@@ -125,7 +131,9 @@ def _wordpiece(lowercase: bool) -> Tokenizer:
 def _bert(vocab: Path, lowercase: bool) -> Tokenizer:
     # Exactly BERT's own normaliser: a published vocabulary was made with it.
     tokenizer = _wordpiece(lowercase)
-    tokenizer.model = models.WordPiece(models.WordPiece.read_file(str(vocab)), unk_token=UNK)
+    pieces = models.WordPiece.read_file(str(vocab))
+    _check_special_tokens(pieces)
+    tokenizer.model = models.WordPiece(pieces, unk_token=UNK)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     return tokenizer
 

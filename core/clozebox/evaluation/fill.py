@@ -65,6 +65,6 @@ def _guesses(probabilities: torch.Tensor, store: TokenStore, top: int) -> list[G
     tokenizer = store.tokenizer()
     best = probabilities.topk(min(top, len(probabilities)))
     return [
-        Guess(tokenizer.id_to_token(int(token)), float(probability))
+        Guess(tokenizer.id_to_token(int(token)) or "?", float(probability))
         for probability, token in zip(best.values, best.indices, strict=True)
     ]

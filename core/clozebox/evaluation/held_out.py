@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -41,11 +41,11 @@ class HeldOut:
     """The kind of example that the arm learns from."""
 
     @cached_property
-    def single(self) -> Examples:
+    def single(self) -> Examples[Any]:
         return self._examples("single")
 
     @cached_property
-    def pair(self) -> Examples:
+    def pair(self) -> Examples[Any]:
         return self._examples("pair")
 
     def batches(self, kind: Literal["single", "pair"], sequences: int) -> Iterator[Batch]:
@@ -63,7 +63,7 @@ class HeldOut:
                 device=self.numerics.device,
             )
 
-    def _examples(self, kind: Literal["single", "pair"]) -> Examples:
+    def _examples(self, kind: Literal["single", "pair"]) -> Examples[Any]:
         return make_examples(
             kind,
             self.store,

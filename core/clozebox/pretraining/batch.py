@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clozebox.data import Rows, Vocabulary, uniform
-from clozebox.model import Attention
+from clozebox.model import Attention, AttentionKind
 
 if TYPE_CHECKING:
     from clozebox.pretraining.masking import MaskingStrategy
@@ -129,7 +129,7 @@ class Batch:
         """Each token is shown what stands after it, and predicts the token before it."""
         return self._one_sided("anticausal", step=-1)
 
-    def _one_sided(self, kind: str, step: int) -> View:
+    def _one_sided(self, kind: AttentionKind, step: int) -> View:
         length = self.input_ids.shape[1]
         outermost = length - 1 if step == 1 else 0
         # Padding is never predicted: only real tokens have a real neighbour.

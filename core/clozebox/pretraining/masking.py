@@ -63,7 +63,7 @@ def number_to_choose(length: int, rate: float) -> int:
 def choose_exactly(score: Tensor, batch: Batch, rate: float) -> Tensor:
     """The lowest-scored ordinary tokens of each sequence, as many as BERT would take.
 
-    score (B, T) -> chosen (B, T) bool. A sequence with fewer ordinary tokens has all of them chosen.
+    score (B, T) -> chosen (B, T) bool. Of a sequence with fewer ordinary tokens, all are chosen.
     """
     score = score.masked_fill(batch.special_tokens_mask, torch.inf)
     place = score.argsort(dim=1, stable=True).argsort(dim=1)  # (B, T): rank of each token

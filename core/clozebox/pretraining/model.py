@@ -43,7 +43,7 @@ class PretrainingModel(nn.Module):
 
     @classmethod
     def initialised(cls, arm: Arm, vocabulary: Vocabulary, seed: int) -> PretrainingModel:
-        """Weights are a function of (seed, parameter name): arms of one seed share what they share."""
+        """Weights are a function of (seed, parameter name): what two arms share starts the same."""
         model = cls(arm, vocabulary)
         initialise(model, seed)
         return model

@@ -41,7 +41,7 @@ def run_sweep(
     storage: str | None = None,
     retry_failed: bool = False,
     command: Command = training_command,
-    stream: TextIO = sys.stdout,
+    stream: TextIO | None = None,
 ) -> SweepResult:
     """Train every run of an experiment that is not done, ``workers`` at a time.
 
@@ -58,6 +58,6 @@ def run_sweep(
     with open_storage(storage, workspace.root) as database:
         queue = RunQueue(workspace, plan, database)
         queue.fill(retry_failed)
-        progress = Progress(stream, experiment.sweep.metric)
+        progress = Progress(stream or sys.stdout, experiment.sweep.metric)
         stopped_by = Supervisor(queue, progress, workers, command).work()
         return SweepResult(queue.tally(), queue.best(), stopped_by)

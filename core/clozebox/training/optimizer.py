@@ -54,7 +54,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
 
 
 def lr_at(progress: float, config: Optim) -> float:
-    """Learning rate when ``progress`` (0 to 1) of the budget is spent: warm-up, then the schedule."""
+    """Learning rate when ``progress`` (0 to 1) of the budget is spent: warm-up, then schedule."""
     if progress < config.warmup:
         return config.lr * progress / config.warmup
     return config.lr * _SCHEDULES[config.schedule](progress, config)

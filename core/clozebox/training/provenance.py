@@ -32,7 +32,7 @@ def provenance(numerics: Numerics, registry: Registry, store: str) -> dict[str, 
         "plugins": {
             plugin.name: {"version": plugin.version, "sha256": _source_hash(plugin.module)}
             for plugin in registry.plugins
-            if plugin.state == "active"
+            if plugin.module is not None
         },
         "numerics": describe(numerics),
         "tokens": store,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunDirectory:
-    """``runs/<experiment>/<arm>/seed-<n>/``: the only thing that sweeps and reports know of a run."""
+    """``runs/<experiment>/<arm>/seed-<n>/``: all that sweeps and reports know of a run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -11,7 +11,7 @@ from clozebox.data import integer_seed
 
 
 def seed_step(seed: int, step: int, micro_batch: int = 0) -> None:
-    """Dropout, and whatever a plugin draws from a global generator, become a function of the step."""
+    """Dropout, and what a plugin draws from a global generator, become functions of the step."""
     value = integer_seed(seed, "step", step, micro_batch)
     torch.manual_seed(value)
     random.seed(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -33,7 +33,7 @@ class Training:
     arm: Arm
     seed: int
     store: TokenStore
-    examples: Examples
+    examples: Examples[Any]
     masking: MaskingStrategy | None
     held_out: HeldOut
     model: PretrainingModel

@@ -39,9 +39,7 @@ def train_step(training: Training, micro_batches: Sequence[Batch]) -> StepSums:
                 terms = forward(model, one)
             objective_loss(model, terms, counts).backward()  # type: ignore[no-untyped-call]
             sums.append(summed(terms))
-    norm = torch.nn.utils.clip_grad_norm_(
-        model.parameters(), training.arm.optim.max_grad_norm
-    )
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.arm.optim.max_grad_norm)
     optimizer.guard(norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

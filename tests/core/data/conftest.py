@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,7 @@ import pytest
 from clozebox import CorpusConfig
 from clozebox.config.settings import TokenizerSettings
 from clozebox.data import Corpus, Document, TokenStore, prepare
-
-WORDS = ("tea", "milk", "bread", "salt", "honey", "plum", "rice")
+from clozebox.data.tokenizer import SPECIAL_TOKENS
 
 
 class GivenCorpus(Corpus):
@@ -51,21 +51,16 @@ def build(tmp_path: Path) -> Callable[..., TokenStore]:
 def store_of_lengths(tmp_path: Path) -> Callable[[list[list[int]]], TokenStore]:
     """``store_of_lengths([[3, 5], [2]])``: documents with sentences of so many tokens.
 
-    No two sentences of a store are the same tokens in the same order, as far as they go.
+    Sentence n is a word of its own, again and again: its tokens are all ``n + FIRST_WORD``.
     """
 
     def made(lengths: list[list[int]]) -> TokenStore:
-        number = 0
-        texts = []
-        for document in lengths:
-            sentences = []
-            for length in document:
-                words = [WORDS[(number + number * i) % len(WORDS)] for i in range(length)]
-                sentences.append(" ".join(words))
-                number += 1
-            texts.append(tuple(sentences))
-        # Each word is one token: two sentences of every word let the trainer merge them all.
-        texts += [(" ".join(WORDS),)] * 2
-        return prepare(GivenConfig(texts=tuple(texts)), TokenizerSettings(vocab_size=99), tmp_path)
+        numbers = itertools.count()
+        texts = [[" ".join([f"w{next(numbers)}"] * n) for n in document] for document in lengths]
+        words = [f"w{n}" for n in range(next(numbers))]
+        vocab = tmp_path / "vocab.txt"
+        vocab.write_text("\n".join([*SPECIAL_TOKENS, *words]) + "\n", encoding="utf-8")
+        corpus = GivenConfig(texts=tuple(map(tuple, texts)))
+        return prepare(corpus, TokenizerSettings(path=str(vocab)), tmp_path)
 
     return made

@@ -32,7 +32,10 @@ def test_prose_is_cut_where_a_reader_would(sentences: list[str]) -> None:
 
 
 def test_line_breaks_inside_a_paragraph_are_blanks() -> None:
-    assert list(split_sentences("One two\n  three. Four\r\nfive.\n")) == ["One two three.", "Four five."]
+    assert list(split_sentences("One two\n  three. Four\r\nfive.\n")) == [
+        "One two three.",
+        "Four five.",
+    ]
 
 
 @given(st.text(alphabet=st.sampled_from("aB .!?。\"'(1\n…"), max_size=60))

@@ -76,7 +76,7 @@ def test_a_generator_seed_has_63_bits_and_depends_on_every_argument() -> None:
 def test_the_streams_never_change() -> None:
     """Resuming an old run depends on it: these numbers may not move between versions."""
     np.testing.assert_array_equal(
-        (uniform(7, "masks", 2, 1, 3) * 2**24).astype(int), PINNED_UNIFORM
+        (uniform(7, "masks", 2, 1, 3) * 2**24).astype(int), [[1697600, 14708967, 122255]]
     )
-    np.testing.assert_array_equal(permutation(7, "order", 1, 5), PINNED_ORDER)
-    assert integer_seed(7, "init", 3) == PINNED_SEED
+    np.testing.assert_array_equal(permutation(7, "order", 1, 5), [4, 2, 0, 3, 1])
+    assert integer_seed(7, "init", 3) == 3879939756000501484

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from clozebox.data import DamagedStoreError, TokenStore
+from clozebox.data import TokenStore
 from clozebox.data.token_store import ARRAYS
+from clozebox.data.tokenizer import SPECIAL_TOKENS
 from clozebox.errors import UserError
 
 Build = Callable[..., TokenStore]
@@ -62,7 +60,7 @@ def test_an_empty_corpus_is_refused_and_leaves_no_store(
 
 
 def test_a_large_vocabulary_needs_wider_tokens(build: Build, tmp_path: Path) -> None:
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(1 << 16))]
+    words = [*SPECIAL_TOKENS, *(f"w{number}" for number in range(1 << 16))]
     (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     store = build([["w65535 w0"], ["w1"]], path=str(tmp_path / "vocab.txt"))
     assert store.tokens.dtype == np.uint32
@@ -97,12 +95,14 @@ def test_two_builds_are_the_same_to_the_byte(build: Build, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", [*(f"{name}.bin" for name in ARRAYS), "manifest.json"])
 @pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_a_damaged_store_is_noticed_and_built_again(build: Build, name: str, damage: str) -> None:
-    store = build(TEXTS, vocab_size=99)
-    file = store.path / name
+    file = build(TEXTS, vocab_size=99).path / name
     whole = file.read_bytes()
-    file.write_bytes(whole[:-3]) if damage == "cut" else file.unlink()
+    if damage == "cut":
+        file.write_bytes(whole[:-3])
+    else:
+        file.unlink()
     with pytest.raises(DamagedStoreError, match=name):
-        TokenStore(store.path)
+        TokenStore(file.parent)
     build(TEXTS, vocab_size=99)
     assert file.read_bytes() == whole
 
@@ -132,90 +132,77 @@ def test_a_single_document_cannot_be_split(build: Build) -> None:
         build([["Tea is hot.", "Milk is not."]], vocab_size=99).split(0.1)
 
 
-SLOW_BUILD = """
-import itertools, sys, time
+BUILD = """
+import resource, sys, time
 from pathlib import Path
 from typing import ClassVar
 from clozebox import CorpusConfig
 from clozebox.config.settings import TokenizerSettings
 from clozebox.data import Corpus, prepare
-pause, cache = float(sys.argv[1]), Path(sys.argv[2])
-class Slow(Corpus):
+
+documents, pause, cache, path = int(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]
+words = ["tea", "milk", "bread", "salt", "honey", "plum", "rice"]
+
+class Made(Corpus):
     def documents(self):
-        for n in range(60):
+        for n in range(documents):
             time.sleep(pause)
-            yield [f"Tea number {n} is hot.", "Milk is not."]
+            yield [" ".join(words[(n + i * i) % 7] for i in range(150))] * 7
     def fingerprint(self):
-        return "slow"
-class SlowConfig(CorpusConfig):
-    name: ClassVar[str] = "slow"
+        return "made"
+
+class MadeConfig(CorpusConfig):
+    name: ClassVar[str] = "made"
     def build(self):
-        return Slow()
-store = prepare(SlowConfig(), TokenizerSettings(vocab_size=99), cache, say=lambda m: print(m, flush=True))
-print(store.fingerprint, store.num_tokens)
+        return Made()
+
+settings = TokenizerSettings(vocab_size=99, path=path or None)
+store = prepare(MadeConfig(), settings, Path(cache), say=lambda line: print(line, flush=True))
+print(store.fingerprint, store.num_tokens, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def _building(cache: Path, pause: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SLOW_BUILD, str(pause), str(cache)]
+def building(documents: int, pause: float, cache: Path, path: str = "") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", BUILD, str(documents), str(pause), str(cache), path]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def ended(builder: subprocess.Popen[str]) -> list[str]:
+    output, errors = builder.communicate(timeout=100)
+    assert builder.returncode == 0, errors
+    assert errors == ""
+    return output.splitlines()
+
+
 def test_a_builder_that_is_killed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    builder = _building(tmp_path, pause=0.02)
+    builder = building(60, 0.02, tmp_path)
     while not list(tmp_path.glob("stores/.*.partial/tokens.bin")):
         assert builder.poll() is None
         time.sleep(0.005)
-    os.kill(builder.pid, signal.SIGKILL)
+    builder.kill()
     builder.communicate()
+    assert list(tmp_path.glob("stores/.*.partial"))
     assert not list(tmp_path.glob("stores/[!.]*"))
-    output, errors = _building(tmp_path, pause=0).communicate(timeout=60)
-    assert output, errors
+    ended(building(60, 0, tmp_path))
     (built,) = tmp_path.glob("stores/[!.]*")
     TokenStore(built).verify()
     assert not list(tmp_path.glob("stores/.*.partial"))
 
 
 def test_processes_that_want_the_same_store_build_it_once(tmp_path: Path) -> None:
-    builders = [_building(tmp_path, pause=0.003) for _ in range(3)]
-    outputs = [builder.communicate(timeout=60)[0] for builder in builders]
-    assert len({output.splitlines()[-1] for output in outputs}) == 1
-    assert sum("tokenising" in output for output in outputs) == 1
-
-
-MANY_DOCUMENTS = """
-import resource, sys
-from pathlib import Path
-from typing import ClassVar
-from clozebox import CorpusConfig
-from clozebox.config.settings import TokenizerSettings
-from clozebox.data import Corpus, prepare
-words = ["tea", "milk", "bread", "salt", "honey", "plum", "rice"]
-class Many(Corpus):
-    def documents(self):
-        for n in range(int(sys.argv[1])):
-            yield [" ".join(words[(n + i * i) % 7] for i in range(150))] * 7
-    def fingerprint(self):
-        return sys.argv[1]
-class ManyConfig(CorpusConfig):
-    name: ClassVar[str] = "many"
-    def build(self):
-        return Many()
-settings = TokenizerSettings(path=sys.argv[3])
-store = prepare(ManyConfig(), settings, Path(sys.argv[2]))
-print(store.num_tokens, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
+    outputs = [ended(builder) for builder in [building(60, 0.003, tmp_path) for _ in range(3)]]
+    assert len({output[-1].split()[0] for output in outputs}) == 1
+    assert sum("tokenising" in " ".join(output) for output in outputs) == 1
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     vocab = tmp_path / "vocab.txt"
-    words = "[PAD] [UNK] [CLS] [SEP] [MASK] tea milk bread salt honey plum rice".split()
+    words = [*SPECIAL_TOKENS, "tea", "milk", "bread", "salt", "honey", "plum", "rice"]
     vocab.write_text("\n".join(words) + "\n", encoding="utf-8")
     peaks = []
     for documents in (500, 3500):  # 3 MB and 18 MB of text
-        command = [sys.executable, "-c", MANY_DOCUMENTS, str(documents), tmp_path, vocab]
-        run = subprocess.run(command, capture_output=True, text=True, check=True)
-        tokens, megabytes = map(int, run.stdout.split())
-        assert tokens == documents * 7 * 150
-        peaks.append(megabytes)
+        printed = ended(building(documents, 0, tmp_path / str(documents), str(vocab)))
+        _, tokens, kilobytes = printed[-1].split()
+        assert int(tokens) == documents * 7 * 150
+        peaks.append(int(kilobytes) / 1024)
     assert peaks[1] - peaks[0] < 25

@@ -62,9 +62,9 @@ def test_means_are_over_targets_and_not_over_batches(ready: Callable[..., Traini
     for batch in batches:
         [one] = passes_of(training.model, batch)
         with torch.no_grad():
-            term = training.model.objectives["hidden"](
-                training.model.encode(one.view), one.view
-            )["hidden"]
+            term = training.model.objectives["hidden"](training.model.encode(one.view), one.view)[
+                "hidden"
+            ]
         total += term.loss.item()
         count += (one.view.labels >= 0).sum().item()
     assert whole["hidden_loss"] == pytest.approx(total / count)

@@ -6,7 +6,15 @@ from torch import Tensor
 
 from clozebox import ModelShape
 from clozebox.errors import UserError
-from clozebox.model import Attention, BertEmbedding, BertEncoder, Encoder, Pooler, TokenHead
+from clozebox.model import (
+    Attention,
+    AttentionKind,
+    BertEmbedding,
+    BertEncoder,
+    Encoder,
+    Pooler,
+    TokenHead,
+)
 
 SHAPE = ModelShape(
     vocab_size=97,
@@ -97,3 +105,15 @@ def test_the_pooler_reads_the_first_token_alone() -> None:
     assert torch.equal(pooler(hidden), pooler(changed))
     changed[:, 0] = 0
     assert not torch.allclose(pooler(hidden), pooler(changed))
+
+
+@pytest.mark.parametrize("kind", ["bidirectional", "causal", "anticausal"])
+def test_a_forward_pass_never_waits_for_the_device(kind: AttentionKind) -> None:
+    # A meta tensor has no values: whoever asks for one, and would make a GPU wait, raises.
+    with torch.device("meta"):
+        embedding, encoder = BertEmbedding(SHAPE), BertEncoder(SHAPE)
+        ids = torch.zeros(4, 11, dtype=torch.long)
+        hidden = encoder(embedding(ids, ids), Attention(ids == 0, kind))
+        logits = TokenHead(SHAPE, embedding.token_table)(hidden[:, 0])
+        logits.sum().backward()
+    assert logits.shape == (4, 97)

@@ -108,8 +108,11 @@ class Lab:
     def sweep(self, *overrides: str, **options: Any) -> tuple[SweepResult, str]:
         """A sweep in this process: its result and what it printed."""
         stream = io.StringIO()
-        options.setdefault("command", lambda run: [*CHILD, str(run)])
+        options.setdefault("command", self.command)
         return run_sweep(self.workspace(*overrides), stream=stream, **options), stream.getvalue()
+
+    def command(self, run: Path) -> list[str]:
+        return [*CHILD, str(run)]
 
     def start(self, workers: int) -> subprocess.Popen[str]:
         """A sweep in another process."""

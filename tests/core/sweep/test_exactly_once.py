@@ -82,9 +82,8 @@ def test_a_locked_folder_is_passed_over_until_it_is_let_go(lab, monkeypatch):
 
 def test_children_share_the_cores_unless_the_run_says_how_many(lab, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    text = lab.file.read_text().replace('name = "b"', 'name = "b"\noptim.lr = 5e-3')
-    lab.file.write_text(text)
-    lab.child()
+    arms = '[[arm]]\nname = "a"\n[[arm]]\nname = "b"\noptim.lr = 5e-3\nspeed.threads = 3\n'
+    lab.write(seeds=[0], arms=arms)
     script = 'echo "{\\"threads\\": \\"$OMP_NUM_THREADS\\"}" > threads.json'
     lab.sweep(workers=1000, command=lambda run: ["sh", "-c", f"cd {run}; {script}"])
     threads = {

@@ -133,9 +133,7 @@ def test_how_often_it_looks_up_changes_nothing(
 ) -> None:
     dropout = {"encoder": {"name": "toy", "dropout": 0.1}}
     seldom = make_run("seldom", train={"log_every": 100, "evals": 1}, **dropout)
-    often = make_run(
-        "often", train={"log_every": 1, "evals": 12, "checkpoint_every": 1}, **dropout
-    )
+    often = make_run("often", train={"log_every": 1, "evals": 12, "checkpoint_every": 1}, **dropout)
     assert train(seldom) == train(often) == 0
     assert same(final(seldom), final(often))
 

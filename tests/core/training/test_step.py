@@ -113,7 +113,9 @@ def test_a_step_asks_nothing_of_the_device(
     for name in ("item", "tolist", "__bool__", "__float__", "__int__", "numpy"):
         original = getattr(torch.Tensor, name)
 
-        def told(tensor: torch.Tensor, *rest: Any, name: str = name, original: Any = original) -> Any:
+        def told(
+            tensor: torch.Tensor, *rest: Any, name: str = name, original: Any = original
+        ) -> Any:
             asked.append(name)
             return original(tensor, *rest)
 
