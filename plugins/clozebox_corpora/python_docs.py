@@ -19,7 +19,7 @@ from clozebox_corpora import PythonDocsConfig
 
 _SKIPPED = frozenset({"test", "tests", "idlelib", "turtledemo", "lib2to3", "site-packages"})
 _BLANK_LINE = re.compile(r"\n\s*\n")
-_MARKUP = re.compile(r"[*`]{1,2}(\S(?:[^*`]*\S)?)[*`]{1,2}")  # *emphasis* and ``code``
+_MARKUP = re.compile(r"`+|(?<![\w*])\*(?=\w+\*)|(?<=\w)\*(?![\w*])")  # ``code`` and *emphasis*
 _PROSE = re.compile(r"[A-Z\"'*`(][^\n]*\w[\s\S]*[.!?:)]$")
 _SHORTEST = 40  # characters; below, a paragraph is a heading, a signature or a label
 
@@ -81,7 +81,7 @@ def _docstrings(source: bytes) -> list[str]:
 def _sentences(text: str) -> Iterator[str]:
     for paragraph in _BLANK_LINE.split(text.expandtabs()):
         if _is_prose(paragraph):
-            yield from split_sentences(_MARKUP.sub(r"\1", paragraph.strip()))
+            yield from split_sentences(_MARKUP.sub("", paragraph.strip()))
 
 
 def _is_prose(paragraph: str) -> bool:

@@ -16,7 +16,7 @@ from clozebox.errors import UserError
 from clozebox_corpora import SotuConfig
 
 # The stenographer's remarks: [Applause], [At this point, ...]. A paragraph may hold nothing else.
-_REMARK = re.compile(r"\[[^\]]*\]")
+_REMARK = re.compile(r"\s?\[[^\]]*\]")
 
 
 class Sotu(Corpus):
@@ -56,7 +56,7 @@ class Sotu(Corpus):
 
 
 def _sentences(path: Path) -> Iterator[str]:
-    text = _REMARK.sub(" ", path.read_text(encoding="utf-8"))
+    text = _REMARK.sub("", path.read_text(encoding="utf-8"))
     for paragraph in text.split("\n\n"):
         yield from split_sentences(paragraph)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
 from clozebox.training import Reporter, RunDirectory
 from clozebox_tensorboard.hparams import flat, session_end, session_start
-
-if TYPE_CHECKING:
-    from clozebox.config.settings import Arm
 
 END = ".end"
 """Suffix of the event file that holds nothing but how the run ended."""
@@ -23,7 +20,7 @@ class TensorBoardReporter(Reporter):
     def __init__(self, flush_seconds: int) -> None:
         self._flush_seconds = flush_seconds
 
-    def start(self, run: RunDirectory, arm: Arm, first_step: int) -> None:
+    def start(self, run: RunDirectory, arm: Any, first_step: int) -> None:
         resolved = run.resolved()
         self._folder = run.path
         # TensorBoard believes the first end it finds, so the end of a run taken up again must go.
@@ -33,7 +30,7 @@ class TensorBoardReporter(Reporter):
         # doubles.
         self._writer = self._open(purge_step=first_step)
         # Under its experiment, for arms of two experiments may share a name.
-        group = f"{resolved['experiment']}/{arm.name}"
+        group = f"{resolved['experiment']}/{resolved['arm']}"
         _add(self._writer, session_start(group, flat(resolved["settings"])))
         self._writer.flush()
 

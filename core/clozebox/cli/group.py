@@ -58,8 +58,7 @@ class LazyGroup(click.Group):
         except click.UsageError as error:
             # click suggests only from the commands that it holds itself, and these are lazy.
             hint = did_you_mean(args[0], self.list_commands(ctx))
-            error.message = error.message.rstrip(".") + hint if hint else error.message
-            raise
+            raise click.UsageError(error.message.rstrip(".") + (hint or "."), ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         core = [(name, help_text) for name, (_, help_text) in COMMANDS.items()]

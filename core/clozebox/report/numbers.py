@@ -54,11 +54,9 @@ def p_text(p: float | None) -> str:
 
 
 def count_text(value: float | None) -> str:
-    """1234567 -> 1.23M; beyond a thousand billion in powers of ten, as FLOPs are written."""
+    """1234567 -> 1.23M."""
     if value is None:
         return MISSING
-    if value >= 1e12:
-        return f"{value:.2e}".replace("e+", "e")
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.3g}{letter}"
@@ -79,7 +77,11 @@ def duration_text(seconds: float | None) -> str:
 
 
 def cost_text(cost: str, value: float | None) -> str:
-    """Steps to the last digit, tokens and flops as counts, seconds as a duration."""
-    if cost == "steps" and value is not None:
+    """Steps to the last digit, tokens as a count, flops in powers of ten, seconds as a duration."""
+    if value is None:
+        return MISSING
+    if cost == "steps":
         return f"{value:,.0f}"
+    if cost == "flops":
+        return f"{value:.2e}".replace("e+", "e")
     return duration_text(value) if cost == "seconds" else count_text(value)

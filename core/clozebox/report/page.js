@@ -79,7 +79,8 @@ function drawCurves() {
   const metric = data.metrics[choice.metric], axis = choice.axis;
   const shown = metric.curves.map((curve, arm) => ({ arm, points: curve.filter((p) => known(p[axis])) })).filter((c) => c.points.length);
   const measure = document.getElementById("curves").parentElement.clientWidth;
-  const { svg, width, height } = canvas("curves", Math.round(Math.min(430, Math.max(270, measure * 0.48))));
+  const tall = shown.length ? Math.round(Math.min(430, Math.max(270, measure * 0.48))) : 44;
+  const { svg, width, height } = canvas("curves", tall);
   drawKey(shown, width);
   if (!shown.length) { add(svg, "text", { x: 0, y: 30 }, "No finished run has measured this yet."); return; }
   const direct = width >= 640;

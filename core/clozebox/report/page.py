@@ -21,7 +21,7 @@ from clozebox.report.verdict import summary, verdicts
 from clozebox.training.files import write_atomically
 
 COLOURS = 8
-PILLS = {"same": "no difference", "unknown": "too early"}
+PILLS = {"same": "undecided", "unknown": "too early"}
 
 
 def write_page(comparison: Comparison, path: Path) -> None:

@@ -38,7 +38,9 @@ def write_figure(
     if path.suffix[1:] not in allowed:
         raise UserError(f"cannot draw {path.name}: give a name that ends in .png, .svg or .pdf")
     chosen = metric or comparison.metric
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"}):
+    with matplotlib.rc_context(
+        {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"}
+    ):
         figure = Figure(figsize=(9.6, 3.8), layout="constrained")
         curves, forest = figure.subplots(1, 2, width_ratios=(3, 2))
         _draw_curves(curves, comparison, chosen, cost)

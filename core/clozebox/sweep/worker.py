@@ -80,7 +80,6 @@ class Supervisor:
             claim = self.queue.claim()
             if claim is None:
                 self._next_look = time.monotonic() + LOOK_SECONDS
-                self.tally = self.queue.tally()
                 return True
             self.jobs.append(Job(claim, self.metric, self.command, self.threads))
         return False
@@ -89,6 +88,7 @@ class Supervisor:
         """Whether to stay: another sweep on this host may yet die and leave its runs to us."""
         if not self.queue.has_open_runs():
             return False
+        self.tally = self.queue.tally()
         self._tell_once(f"waiting for another sweep's {', '.join(self.tally.training)}")
         return True
 

@@ -43,6 +43,8 @@ def numerics_of(speed: Speed, precision: str) -> Numerics:
             '(it would be emulated, many times slower); use "fp32"'
         )
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing here reads memory before writing it; filling it all would cost some per cent.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     return Numerics(device, precision)
 
 

@@ -16,7 +16,7 @@ from tests.core.report.synthetic import write_run
 from clozebox.cli.compare import compare_experiment
 from clozebox.errors import UserError
 from clozebox.report import compare_runs
-from clozebox.report.numbers import count_text, decimals, duration_text, p_text
+from clozebox.report.numbers import cost_text, count_text, decimals, duration_text, p_text
 from clozebox.report.page import as_page, write_page
 from clozebox.report.plots import write_figure
 from clozebox.report.sections import differences_table, result_table
@@ -188,7 +188,8 @@ def test_without_matplotlib_a_figure_is_refused_with_what_to_install(
 
 def test_numbers_show_what_their_uncertainty_deserves(experiment: Path) -> None:
     assert [decimals(u) for u in (None, 0.0, 0.034, 0.5, 7.0, 120.0)] == [4, 4, 3, 2, 1, 0]
-    assert [count_text(v) for v in (None, 12, 4_385_920, 2e14)] == ["-", "12", "4.39M", "2.00e14"]
+    assert [count_text(v) for v in (None, 12, 4_385_920, 3.2e9)] == ["-", "12", "4.39M", "3.2B"]
+    assert cost_text("flops", 2e14) == "2.00e14"
     assert [duration_text(s) for s in (4.25, 125, 5025)] == ["4.25 s", "2 min", "1 h 24 min"]
     assert [p_text(p) for p in (None, 0.0002, 0.0625)] == ["-", "<0.001", "0.062"]
     baseline = result_table(compare_runs(experiment), "eval/accuracy").rows[0]
