@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 COMMANDS = MappingProxyType(
     {
-        "train": ("train", "Train the arms of an experiment."),
-        "sweep": ("sweep", "Search the [sweep.space] of an experiment."),
+        "train": ("train", "Train one arm of an experiment with one seed."),
+        "sweep": ("sweep", "Train every arm and seed of an experiment, or search its space."),
         "compare": ("compare", "Tell which arm is better, and whether the difference is real."),
         "evaluate": ("evaluate", "Measure a trained run with the yardsticks."),
         "fill": ("fill", "Fill in the [MASK]s of a text."),
         "export": ("export", "Write a run as a Hugging Face folder."),
-        "import": ("import_", "Start from a Hugging Face folder."),
         "prepare": ("prepare", "Train the tokenizer and tokenize the corpus of an experiment."),
         "plugins": ("plugins", "List plugins and what each adds."),
         "config": ("config", "Check, show and compare experiments."),

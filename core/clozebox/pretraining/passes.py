@@ -68,7 +68,7 @@ def add_up(each: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def means(sums: dict[str, float], counts: dict[str, float]) -> dict[str, float]:
-    """``mlm_loss``, ``mlm_accuracy`` over the targets of ``mlm``; a term's name may hold a ``_``."""
+    """``mlm_loss`` and ``mlm_accuracy`` over the targets of ``mlm``; a name may hold a ``_``."""
     found = {}
     for name, value in sums.items():
         term = max((t for t in counts if name.startswith(f"{t}_")), key=len)

@@ -117,6 +117,13 @@ def test_the_kernel_gets_no_mask_where_it_needs_none() -> None:
     assert anticausal.shape == (BATCH, 1, LENGTH, LENGTH)
 
 
+@pytest.mark.parametrize("kind", ["bidirectional", "anticausal"])
+def test_no_row_of_a_mask_is_empty(kind: AttentionKind) -> None:
+    mask = Attention(real(0, 9, 11, 8), kind).mask
+    assert mask is not None
+    assert mask.any(dim=-1).all()
+
+
 def test_a_misspelt_kind_is_an_error_and_not_bidirectional() -> None:
     with pytest.raises(ValueError, match="casual"):
         Attention(real(7, 9, 11, 8), "casual")  # type: ignore[arg-type]

@@ -55,6 +55,30 @@ def test_pre_norm_computes_something_else_and_leaves_the_residual_stream_alone()
 
 
 @pytest.mark.parametrize("layer_norm", ["post", "pre"])
+def test_a_layer_computes_what_the_layer_of_torch_computes(layer_norm: str) -> None:
+    layer = built(layer_norm).get_submodule("layers.0")
+    peer = torch.nn.TransformerEncoderLayer(
+        30, 5, 41, activation="gelu", layer_norm_eps=1e-12, batch_first=True,
+        norm_first=layer_norm == "pre",
+    )  # fmt: skip
+    names = {
+        "attention.qkv.": "self_attn.in_proj_",
+        "attention.output": "self_attn.out_proj",
+        "attention_norm": "norm1",
+        "intermediate": "linear1",
+        "output_norm": "norm2",
+        "output": "linear2",
+    }
+    theirs = {}
+    for name, tensor in layer.state_dict().items():
+        ours = next(prefix for prefix in names if name.startswith(prefix))
+        theirs[name.replace(ours, names[ours])] = tensor
+    peer.load_state_dict(theirs)
+    expected = peer.eval()(5 * EMBEDDED)
+    torch.testing.assert_close(layer(5 * EMBEDDED, Attention(None)), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("layer_norm", ["post", "pre"])
 def test_the_output_is_normalised(layer_norm: str) -> None:
     output = built(layer_norm)(100 * EMBEDDED, Attention(None))
     torch.testing.assert_close(output.std(-1, correction=0), torch.ones(4, 11), atol=1e-3, rtol=0)

@@ -79,7 +79,8 @@ def test_trials_keep_their_values_when_the_study_is_deleted(lab):
     lab.sweep()
     before = values_of(lab.root)
     (lab.root / "study.db").unlink()
-    lab.write(seeds=[0], arms=ONE_ARM, sweep=lab.search(trials=3, sampler="tpe"))
+    wider = lab.search(trials=3, sampler="tpe").replace("low = 1e-5", "low = 1e-7")
+    lab.write(seeds=[0], arms=ONE_ARM, sweep=wider)
     result, _ = lab.sweep()
     assert result.tally.done == 3
     assert lab.starts() == {f"plain.trial-{trial}/seed-0": [0] for trial in range(3)}
