@@ -50,7 +50,8 @@ class Sotu(Corpus):
         ]
         if not chosen:
             raise UserError(
-                f"corpus sotu: no {config.delivery} speech from {config.since} to {config.until}"
+                f"corpus sotu: no speech fits since = {config.since}, until = {config.until}, "
+                f"delivery = {config.delivery!r}"
             )
         return [self._folder / "speeches" / f"{name}.txt" for _, name in sorted(chosen)]
 

@@ -231,7 +231,7 @@ def test_sotu_takes_the_years_and_the_delivery_asked_for() -> None:
     assert count(delivery="spoken") + count(delivery="written") == 249
     fingerprints = {SotuConfig(until=year).build().fingerprint() for year in (1799, 1800)}
     assert len(fingerprints) == 2
-    with pytest.raises(UserError, match="no spoken speech from 1801 to 1812"):
+    with pytest.raises(UserError, match="since = 1801, until = 1812, delivery = 'spoken'"):
         count(since=1801, until=1812, delivery="spoken")
 
 

@@ -49,7 +49,7 @@ def numerics_of(speed: Speed, precision: str) -> Numerics:
         choose_matmul()
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing here reads memory before writing it; filling it all would cost some per cent.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return Numerics(device, precision)
 
 

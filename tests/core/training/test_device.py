@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -13,8 +15,11 @@ MATMUL = torch.backends.mkldnn.matmul
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MATMUL, "fp32_precision", "none")
+def as_it_was() -> Iterator[None]:
+    before = MATMUL.fp32_precision
+    MATMUL.fp32_precision = "none"
+    yield
+    MATMUL.fp32_precision = before
 
 
 def test_the_faster_product_is_kept_only_where_it_is_as_exact(
