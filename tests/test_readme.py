@@ -1,0 +1,86 @@
+"""What the README shows is what works: its objective is loaded, trained and counted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clozebox.registry import load_registry
+from clozebox.training.console import Console
+from clozebox.training.setup import set_up
+from clozebox.training.step import train_step
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture
+def idea(tmp_path: Path) -> Path:
+    [code] = re.findall(r"```python\n(\"\"\".*?)```", README, flags=re.DOTALL)
+    file = tmp_path / "swapped.py"
+    file.write_text(code)
+    return file
+
+
+def test_the_objective_in_the_readme_is_under_forty_lines(idea: Path) -> None:
+    lines = [line for line in idea.read_text().splitlines() if line.strip()]
+    assert len(lines) < 40
+
+
+def test_the_objective_in_the_readme_trains(
+    idea: Path, make_run: Callable[..., Any], registry: Any
+) -> None:
+    toys = Path(__file__).parent / "toy_plugin.py"
+    both = load_registry(paths=[toys, idea])
+    import clozebox.config as config
+
+    run = make_run()
+    resolved = run.resolved()
+    settings = {**resolved["settings"], "objectives": ["swapped"], "masking": {"name": "none"}}
+    settings.pop("objective", None)
+    arm = config.arm_of("toy", settings, both)
+    (run.path / "resolved.json").unlink()
+    from clozebox.config.settings import Experiment, Sweep
+    from clozebox.training import RunDirectory
+
+    experiment = Experiment("toy", "", run.path, "", (arm,), (0,), Sweep(), {})
+    run = RunDirectory.create(
+        run.path, experiment=experiment, arm=arm, seed=0, cache=Path(resolved["cache"])
+    )
+    training = set_up(run, both, Console().say)
+    training.optimizer.set_lr(0.01)
+    batches = training.batches(0)
+    view = training.model.objectives["swapped"].view(batches[0])
+    moved = view.input_ids != batches[0].input_ids
+    assert moved.any()
+    assert ((view.labels == 1) | ~moved).all(), "what moved is labelled as moved"
+    assert view.input_ids.sort(1).values.equal(batches[0].input_ids.sort(1).values)
+    losses = [train_step(training, batches).sums["swapped_loss"].item() for _ in range(80)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_readme_shows_the_tree_as_it_is() -> None:
+    [tree] = re.findall(r"```\n(README\.md .*?)```", README, flags=re.DOTALL)
+    for line in tree.splitlines():
+        path = line.split()[0]
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^\./sandbox (\w+)", README, re.M))))
+def test_every_command_in_the_readme_exists(command: str) -> None:
+    if command in {"demo", "test", "setup"}:
+        assert f"./sandbox {command}" in (ROOT / "sandbox").read_text()
+        return
+    shown = subprocess.run(
+        [sys.executable, "-m", "clozebox", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
