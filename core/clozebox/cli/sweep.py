@@ -54,7 +54,8 @@ def sweep(
         registry,
         runs=sandbox.runs,
         cache=sandbox.cache,
-        plugins=tuple(sandbox.plugin_paths),
+        plugins=sandbox.plugin_paths,
+        disabled=sandbox.disable,
     )
     if dry_run:
         _print_plan(workspace)

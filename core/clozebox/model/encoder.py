@@ -114,7 +114,7 @@ class PostNormLayer(nn.Module):
 
     def feed_forward(self, hidden: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D), through the intermediate size and gelu in its exact, erf form."""
-        output: Tensor = self.output(F.gelu(self.intermediate(hidden), approximate='tanh'))
+        output: Tensor = self.output(F.gelu(self.intermediate(hidden)))
         return output
 
     def forward(self, hidden: Tensor, attention: Attention) -> Tensor:

@@ -60,11 +60,12 @@ def _difference(row: Row) -> tuple[str, ...]:
 
 
 def metrics_table(comparison: Comparison) -> Table | None:
-    """Every metric but the main one, one row per metric and arm; None when there is no other."""
+    """Every metric but the main one, a row for each arm that has it; None when there is no other."""
     rows = tuple(
         (metric, row.arm.name, *_level(row), *_difference(row))
         for metric in comparison.metrics[1:]
         for row in comparison.rows(metric)
+        if row.estimate is not None
     )
     return Table("other metrics", ("metric", "arm", *LEVEL, *DIFFERENCE), rows, 2) if rows else None
 

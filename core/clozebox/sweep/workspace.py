@@ -30,6 +30,7 @@ class Workspace:
     runs: Path
     cache: Path
     plugins: tuple[Path, ...] = ()
+    disabled: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -49,6 +50,7 @@ class Workspace:
             seed=run.seed,
             cache=self.cache,
             plugins=self.plugins,
+            disabled=self.disabled,
             trial=run.trial,
         )
 

@@ -66,9 +66,9 @@ def _device(name: str) -> torch.device:
 
 
 def choose_matmul() -> None:
-    """Let oneDNN multiply fp32 on the CPU, wherever what it computes then still *is* fp32.
+    """Let oneDNN multiply fp32 on the CPU, wherever what it computes then still is fp32.
 
-    The switch allows it to round to bf16, and is the only way to reach its kernels at all. On a chip
+    The switch allows it to round to bf16, and is the only way to reach its kernels. On a chip
     with AVX-512 and no AMX it does not round, and is about twice as fast as the default; on others
     it may. So it is tried once, and kept only if the product is as exact as fp32 products are.
     """
