@@ -3,11 +3,12 @@
 from clozebox.model.attention import Attention, AttentionKind, MultiHeadSelfAttention
 from clozebox.model.embedding import BertEmbedding, Embedding
 from clozebox.model.encoder import BertEncoder, Encoder, LayerNormPlace
-from clozebox.model.flops import encoder_flops, token_head_flops, training_flops
+from clozebox.model.flops import FORWARD_AND_BACKWARD, encoder_flops, head_flops
 from clozebox.model.heads import Pooler, TokenHead
 from clozebox.model.initialise import initialise
 
 __all__ = [
+    "FORWARD_AND_BACKWARD",
     "Attention",
     "AttentionKind",
     "BertEmbedding",
@@ -19,7 +20,6 @@ __all__ = [
     "Pooler",
     "TokenHead",
     "encoder_flops",
+    "head_flops",
     "initialise",
-    "token_head_flops",
-    "training_flops",
 ]

@@ -1,14 +1,17 @@
 """What a model costs, in floating-point operations, counted from its shape and never timed.
 
-A multiply-add is two operations. Matrix products and attention count, element-wise work does not;
-attention counts dense, causal too (Hoffmann et al., 2022, appendix F).
+A multiply-add is two operations; backward costs twice the forward. Matrix products and attention
+count, element-wise work does not; attention counts dense, causal too (Hoffmann et al., 2022,
+appendix F).
 """
 
 from __future__ import annotations
 
+from torch import nn
+
 from clozebox.components import ModelShape
 
-BACKWARD_OVER_FORWARD = 2
+FORWARD_AND_BACKWARD = 3
 
 
 def encoder_flops(shape: ModelShape, tokens: int) -> int:
@@ -19,12 +22,9 @@ def encoder_flops(shape: ModelShape, tokens: int) -> int:
     return shape.num_hidden_layers * (projections + scores_and_mixing)
 
 
-def token_head_flops(shape: ModelShape) -> int:
-    """Forward operations of the token head on one predicted token."""
-    return 2 * shape.hidden_size * (shape.hidden_size + shape.vocab_size)
+def head_flops(head: nn.Module) -> int:
+    """Forward operations of a head for one target: each of its matrices, once.
 
-
-def training_flops(shape: ModelShape, tokens: int, predicted: float) -> float:
-    """Forward and backward of one sequence, of whose ``tokens`` (on average) ``predicted`` are."""
-    forward = encoder_flops(shape, tokens) + predicted * token_head_flops(shape)
-    return (1 + BACKWARD_OVER_FORWARD) * forward
+    Of a token head, the vocabulary projection is among them: only predicted positions are projected.
+    """
+    return 2 * sum(weight.numel() for weight in head.parameters() if weight.dim() == 2)

@@ -60,7 +60,7 @@ def _difference(row: Row) -> tuple[str, ...]:
 
 
 def metrics_table(comparison: Comparison) -> Table | None:
-    """Every metric but the main one, a row for each arm that has it; None when there is no other."""
+    """Every metric but the main one, a row for each arm that has it; None if there is no other."""
     rows = tuple(
         (metric, row.arm.name, *_level(row), *_difference(row))
         for metric in comparison.metrics[1:]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from clozebox.config.settings import Arm, Budget
+from clozebox.model import FORWARD_AND_BACKWARD, head_flops
 from clozebox.pretraining.batch import Batch
-from clozebox.pretraining.cost import FORWARD_AND_BACKWARD, head_flops_per_target
 from clozebox.pretraining.model import PretrainingModel
 from clozebox.pretraining.passes import count_targets, passes_of
 
@@ -81,7 +81,7 @@ def survey(model: PretrainingModel, batches: Sequence[Batch], arm: Arm) -> StepC
     return StepCost(
         body=FORWARD_AND_BACKWARD * sequences * model.encoder.flops(arm.train.seq_length),
         per_target={
-            objective.name: FORWARD_AND_BACKWARD * head_flops_per_target(objective)
+            objective.name: FORWARD_AND_BACKWARD * head_flops(objective)
             for objective in model.each_objective()
         },
         targets=targets,
