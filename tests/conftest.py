@@ -52,8 +52,8 @@ def make_arm(registry: Registry) -> Callable[..., Any]:
     """``make_arm(train={"batch_size": 4})``: the toy arm with some settings changed."""
     from clozebox.config import arm_of
 
-    def make(**changes: Any) -> Any:
-        return arm_of("toy", merged(TOY_SETTINGS, changes), registry)
+    def make(with_registry: Registry | None = None, **changes: Any) -> Any:
+        return arm_of("toy", merged(TOY_SETTINGS, changes), with_registry or registry)
 
     return make
 

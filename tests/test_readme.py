@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from clozebox.config import load_experiment
 from clozebox.registry import load_registry
 from clozebox.training.console import Console
 from clozebox.training.setup import set_up
@@ -33,26 +34,9 @@ def test_the_objective_in_the_readme_is_under_forty_lines(idea: Path) -> None:
     assert len(lines) < 40
 
 
-def test_the_objective_in_the_readme_trains(
-    idea: Path, make_run: Callable[..., Any], registry: Any
-) -> None:
-    toys = Path(__file__).parent / "toy_plugin.py"
-    both = load_registry(paths=[toys, idea])
-    import clozebox.config as config
-
-    run = make_run()
-    resolved = run.resolved()
-    settings = {**resolved["settings"], "objectives": ["swapped"], "masking": {"name": "none"}}
-    settings.pop("objective", None)
-    arm = config.arm_of("toy", settings, both)
-    (run.path / "resolved.json").unlink()
-    from clozebox.config.settings import Experiment, Sweep
-    from clozebox.training import RunDirectory
-
-    experiment = Experiment("toy", "", run.path, "", (arm,), (0,), Sweep(), {})
-    run = RunDirectory.create(
-        run.path, experiment=experiment, arm=arm, seed=0, cache=Path(resolved["cache"])
-    )
+def test_the_objective_in_the_readme_trains(idea: Path, make_run: Callable[..., Any]) -> None:
+    both = load_registry(paths=[Path(__file__).parent / "toy_plugin.py", idea])
+    run = make_run(with_registry=both, objectives=["swapped"], masking="none")
     training = set_up(run, both, Console().say)
     training.optimizer.set_lr(0.01)
     batches = training.batches(0)
@@ -63,6 +47,15 @@ def test_the_objective_in_the_readme_trains(
     assert view.input_ids.sort(1).values.equal(batches[0].input_ids.sort(1).values)
     losses = [train_step(training, batches).sums["swapped_loss"].item() for _ in range(80)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_question_in_the_readme_is_an_experiment(idea: Path, tmp_path: Path) -> None:
+    [question] = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    file = tmp_path / "swapped.toml"
+    file.write_text(question)
+    asked = load_experiment(file, load_registry(paths=[idea]))
+    assert asked.question == "Does telling moved words apart help to fill in blanks?"
+    assert [arm.name for arm in asked.arms] == ["mlm", "mlm-swapped"]
 
 
 def test_the_readme_shows_the_tree_as_it_is() -> None:

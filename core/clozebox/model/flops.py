@@ -25,6 +25,6 @@ def encoder_flops(shape: ModelShape, tokens: int) -> int:
 def head_flops(head: nn.Module) -> int:
     """Forward operations of a head for one target: each of its matrices, once.
 
-    Of a token head, the vocabulary projection is among them: only predicted positions are projected.
+    Of a token head, the vocabulary projection is one: only predicted positions are projected.
     """
     return 2 * sum(weight.numel() for weight in head.parameters() if weight.dim() == 2)
