@@ -48,13 +48,26 @@ class HeldOut:
     def pair(self) -> Examples[Any]:
         return self._examples("pair")
 
+    def cut(self) -> None:
+        """Cut the documents into examples now, so that a corpus that gives none is refused early.
+
+        Raises:
+            UserError: the held-out documents give no example of a kind that is needed.
+        """
+        len(self.single)
+        if self.kind == "pair":
+            len(self.pair)
+
     def batches(self, kind: Literal["single", "pair"], sequences: int) -> Iterator[Batch]:
-        """The first ``sequences`` examples, in order, each under the same masks every time."""
+        """``sequences`` examples from all over the documents, always the same ones, masks and all.
+
+        In a fixed shuffled order: the first in the store's own would be those of a few documents.
+        """
         examples = self.single if kind == "single" else self.pair
         end = min(sequences, len(examples))
         for first in range(0, end, self.batch_size):
             yield Batch.of(
-                examples.in_order(first, min(self.batch_size, end - first)),
+                examples.rows(first, min(self.batch_size, end - first)),
                 self.store.vocabulary,
                 self.masking,
                 seed=EVALUATION_SEED,

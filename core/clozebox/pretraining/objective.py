@@ -29,6 +29,8 @@ class Term:
 
     loss: Tensor  # ()
     metrics: dict[str, Tensor] = field(default_factory=dict)  # each ()
+    weight: float = 1.0
+    """Among the terms of one objective; the objective's own weight comes on top."""
 
 
 Terms = dict[str, Term]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -36,7 +36,10 @@ def count_targets(passes: list[Pass]) -> dict[str, Tensor]:
     counts: dict[str, Tensor] = {}
     for one in passes:
         for objective in one.objectives:
-            counts |= objective.targets(one.view)
+            for name, count in objective.targets(one.view).items():
+                if name in counts:
+                    raise ValueError(f"two objectives of one arm have a term named {name!r}")
+                counts[name] = count
     return counts
 
 
@@ -45,7 +48,8 @@ def forward(model: PretrainingModel, one: Pass) -> Terms:
     hidden = model.encode(one.view)  # (B, T, D)
     terms: Terms = {}
     for objective in one.objectives:
-        terms |= objective(hidden, one.view)
+        for name, term in objective(hidden, one.view).items():
+            terms[name] = replace(term, weight=term.weight * objective.weight)
     return terms
 
 

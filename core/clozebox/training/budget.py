@@ -11,7 +11,7 @@ from clozebox.config.settings import Arm, Budget
 from clozebox.model import FORWARD_AND_BACKWARD, head_flops
 from clozebox.pretraining.batch import Batch
 from clozebox.pretraining.model import PretrainingModel
-from clozebox.pretraining.passes import count_targets, passes_of
+from clozebox.pretraining.passes import add_up, count_targets, passes_of
 
 
 @dataclass
@@ -54,9 +54,9 @@ class StepCost:
     body: float
     """FLOPs of the encoder passes of one step."""
     per_target: Mapping[str, float]
-    """FLOPs of a head for one of its targets, by objective."""
+    """FLOPs of a head for one of its targets, by term."""
     targets: Mapping[str, float]
-    """Targets of an average step, by objective."""
+    """Targets of an average step, by term."""
     tokens: float
     """Real tokens of an average step."""
 
@@ -73,18 +73,17 @@ class StepCost:
 def survey(model: PretrainingModel, batches: Sequence[Batch], arm: Arm) -> StepCost:
     """The average cost of a step, counted on the run's own first batches, one for each step."""
     passes = [passes_of(model, batch) for batch in batches]
-    targets = {objective.name: 0.0 for objective in model.each_objective()}
-    for one in passes:
-        for name, count in count_targets(one).items():
-            targets[name] += count.item() / len(batches)
+    sums = add_up(count_targets(one) for one in passes)
     sequences = len(passes[0]) * arm.train.batch_size
     return StepCost(
         body=FORWARD_AND_BACKWARD * sequences * model.encoder.flops(arm.train.seq_length),
         per_target={
-            objective.name: FORWARD_AND_BACKWARD * head_flops(objective)
-            for objective in model.each_objective()
+            term: FORWARD_AND_BACKWARD * head_flops(objective)
+            for one in passes[0]
+            for objective in one.objectives
+            for term in objective.targets(one.view)
         },
-        targets=targets,
+        targets={term: count.item() / len(batches) for term, count in sums.items()},
         tokens=sum(batch.attention_mask.sum().item() for batch in batches) / len(batches),
     )
 

@@ -39,6 +39,8 @@ def numerics_of(speed: Speed, precision: str) -> Numerics:
     """
     if speed.threads is not None:
         torch.set_num_threads(speed.threads)
+    # Read when the first product is taken; without it cuBLAS may choose other kernels each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     device = _device(speed.device)
     if precision == "bf16" and not has_bf16(device):
         raise UserError(

@@ -12,6 +12,7 @@ from clozebox.errors import UserError
 from clozebox.model.hugging_face import Exported, write_folder
 from clozebox.pretraining import PretrainingModel
 from clozebox.training.checkpoint import load_state, load_weights, newest_checkpoint
+from clozebox.training.resume import require_same_tokens
 from clozebox.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def export_run(
         raise UserError(f"{run.path} has no checkpoint yet; train it first")
     arm = arm_of(resolved["arm"], resolved["settings"], registry)
     store = prepare(arm.data.corpus, arm.data.tokenizer, Path(resolved["cache"]), say=say)
-    if load_state(checkpoint)["tokens_read"] != store.fingerprint:
-        raise UserError(f"{run.path} was trained on other tokens than its settings give now")
+    require_same_tokens(run, load_state(checkpoint), store)
     model = PretrainingModel(arm, store.vocabulary)
     load_weights(checkpoint, model)
     weights = {name: parameter.detach() for name, parameter in model.named_parameters()}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from clozebox.evaluation import EvaluationTask
+from clozebox.config.settings import Train
+from clozebox.evaluation import EVALUATION_SEED, EvaluationTask
 from clozebox.training.budget import Clock, Plan, Spent, StepCost
 from clozebox.training.meter import Meter
 from clozebox.training.optimizer import lr_at
 from clozebox.training.record import Record
-from clozebox.training.seeds import seed_step
+from clozebox.training.seeds import seed_globals
 from clozebox.training.setup import Training
 from clozebox.training.step import train_step
 from clozebox.training.stopping import StopRequest
@@ -34,6 +35,27 @@ class Progress:
         return self.plan.progress(self.spent)
 
 
+@dataclass(frozen=True)
+class Due:
+    """What is to be done after a step; false when it is nothing."""
+
+    logs: bool
+    evaluates: bool
+    saves: bool
+
+    @classmethod
+    def at(cls, settings: Train, step: int, before: float, now: float) -> Due:
+        """After step ``step``, which took the budget spent from the share ``before`` to ``now``."""
+        return cls(
+            logs=now == 1 or step % settings.log_every == 0,
+            evaluates=int(settings.evals * now) > int(settings.evals * before),
+            saves=now == 1 or step % settings.checkpoint_every == 0,
+        )
+
+    def __bool__(self) -> bool:
+        return self.logs or self.evaluates or self.saves
+
+
 def train(
     training: Training,
     progress: Progress,
@@ -53,29 +75,28 @@ def train(
     while (before := progress.share) < 1:
         lr = lr_at(before, arm.optim)
         training.optimizer.set_lr(lr)
-        seed_step(training.seed, spent.step)
+        seed_globals(training.seed, "step", spent.step)
         meter.add(train_step(training, training.batches(spent.step)))
         spent.step += 1
         clock.tick()
 
-        now = progress.share
-        logs = now == 1 or spent.step % arm.train.log_every == 0
-        evaluates = int(arm.train.evals * now) > int(arm.train.evals * before)
-        saves = now == 1 or spent.step % arm.train.checkpoint_every == 0
-        stops = stop.signal is not None
-        if not (logs or evaluates or saves or stops):
+        if not (Due.at(arm.train, spent.step, before, progress.share) or stop.signal):
             continue  # the device is not waited for
 
         settle(training, progress)
+        clock.tick()  # that wait was training too, and may have reached the end of the budget
+        now = progress.share
+        due = Due.at(arm.train, spent.step, before, now)
         with clock.paused():
-            if logs:
+            if due.logs:
                 record.log(spent, meter.take(), lr)
-            if evaluates:
+            if due.evaluates:
                 result = evaluate(training, tasks)
                 record.log_evaluation(spent, result)
-            if saves or stops:
+            if due.saves or stop.signal:
+                record.sync()
                 save()
-        if stops and now < 1:
+        if stop.signal and now < 1:
             return None
     return result or evaluate(training, tasks)
 
@@ -94,6 +115,7 @@ def settle(training: Training, progress: Progress) -> None:
 
 def evaluate(training: Training, tasks: Sequence[EvaluationTask]) -> dict[str, float]:
     """Every yardstick on the model as it is; training goes on as if nothing had been asked."""
+    seed_globals(EVALUATION_SEED, "evaluation")
     training.model.eval()
     found: dict[str, float] = {}
     for task in tasks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,10 @@ class MetricsLog:
         }
         self._file.write(json.dumps(rounded) + "\n")
         self._file.flush()
+
+    def sync(self) -> None:
+        """Make what is written durable, so that no checkpoint outlives the metrics before it."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clozebox.training.budget import StepCost
 from clozebox.training.device import Numerics, describe
+from clozebox.training.files import write_json
+from clozebox.training.setup import Training
 
 if TYPE_CHECKING:
     from clozebox.registry import Registry
@@ -20,8 +25,29 @@ if TYPE_CHECKING:
 LIBRARIES = ("clozebox", "torch", "numpy", "optuna", "tokenizers", "safetensors", "pydantic")
 
 
-def provenance(numerics: Numerics, registry: Registry, store: str) -> dict[str, Any]:
-    """Facts for provenance.json; ``store`` is the fingerprint of the tokens that are read."""
+def record_session(
+    training: Training, registry: Registry, cost: StepCost, say: Callable[[str], None]
+) -> None:
+    """Add this start of the run to provenance.json, and say what has changed since the last one."""
+    path = training.run.path / "provenance.json"
+    sessions = json.loads(path.read_text())["sessions"] if path.exists() else []
+    session = _session(training.numerics, registry, training.store.fingerprint)
+    if sessions:
+        changed = _changed(sessions[-1], session)
+        if changed:
+            say(f"changed since the run was last started: {', '.join(changed)}")
+    write_json(
+        path,
+        {
+            "parameters": training.model.num_parameters(),
+            "flops_per_step": cost.flops_per_step,
+            "tokens_per_step": cost.tokens,
+            "sessions": [*sessions, session],
+        },
+    )
+
+
+def _session(numerics: Numerics, registry: Registry, store: str) -> dict[str, Any]:
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -39,9 +65,15 @@ def provenance(numerics: Numerics, registry: Registry, store: str) -> dict[str, 
     }
 
 
-def numerics_changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What keeps a resumed run from being equal to the bit, as ``threads 8 -> 4``."""
-    return [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What may keep the run from being equal to the bit from here on: ``threads 8 -> 4``."""
+    numerics = [
+        f"{key} {before['numerics'].get(key)} -> {value}"
+        for key, value in now["numerics"].items()
+        if before["numerics"].get(key) != value
+    ]
+    others = [key for key in ("git", "libraries", "plugins") if before[key] != now[key]]
+    return numerics + others
 
 
 def _git() -> dict[str, Any] | None:

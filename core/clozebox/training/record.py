@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from clozebox.config.settings import Arm
 from clozebox.training.budget import Plan, Spent
@@ -24,11 +24,11 @@ class Record:
         reporters: Sequence[Reporter],
         console: Console,
     ) -> None:
-        self._run, self._plan, self._reporters, self._console = run, plan, reporters, console
+        self._run, self._plan, self._console = run, plan, console
+        self._reporters = list(reporters)
         self._log = MetricsLog(run.metrics_path, spent.step)
         self._before = (spent.tokens, spent.seconds)
-        for reporter in reporters:
-            reporter.start(run, arm, spent.step + 1)
+        self._tell(lambda reporter: reporter.start(run, arm, spent.step + 1))
         run.write_status("running", step=spent.step, steps=plan.steps)
 
     def log(self, spent: Spent, means: Mapping[str, float], lr: float) -> None:
@@ -48,15 +48,26 @@ class Record:
         self._console.evaluation(spent, metrics)
         self._run.write_status("running", step=spent.step, steps=self._plan.steps)
 
+    def sync(self) -> None:
+        self._log.sync()
+
     def finish(self, state: str, spent: Spent, **facts: object) -> None:
         """The last status, and the end of every reporter: also of a run that failed."""
         self._log.close()
         self._run.write_status(state, step=spent.step, steps=self._plan.steps, **facts)
         result = facts.get("result")
-        for reporter in self._reporters:
-            reporter.finish(state, result if isinstance(result, Mapping) else {})
+        last = result if isinstance(result, Mapping) else {}
+        self._tell(lambda reporter: reporter.finish(state, last))
 
     def _write(self, spent: Spent, metrics: Mapping[str, float]) -> None:
         self._log.write({**spent.as_metrics(), **metrics})
-        for reporter in self._reporters:
-            reporter.log(spent.step, metrics)
+        self._tell(lambda reporter: reporter.log(spent.step, metrics))
+
+    def _tell(self, call: Callable[[Reporter], None]) -> None:
+        """A reporter that raises is named and left out: the run and its record go on."""
+        for reporter in list(self._reporters):
+            try:
+                call(reporter)
+            except Exception as error:
+                self._reporters.remove(reporter)
+                self._console.say(f"{type(reporter).__name__} failed and is left out: {error!r}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from clozebox.data import TokenStore
 from clozebox.errors import UserError
-from clozebox.training.budget import Plan, Spent
+from clozebox.training.budget import Spent
 from clozebox.training.checkpoint import (
     load_optimizer,
     load_state,
@@ -15,21 +16,17 @@ from clozebox.training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
-from clozebox.training.device import describe
 from clozebox.training.meter import Meter
-from clozebox.training.provenance import numerics_changed
+from clozebox.training.run_directory import RunDirectory
 from clozebox.training.setup import Training
 
 
-def save(training: Training, plan: Plan, spent: Spent, meter: Meter) -> None:
+def save(training: Training, spent: Spent, meter: Meter) -> None:
     """Everything that is not a function of the step, and what it must be resumed with."""
     state: dict[str, Any] = {
         **asdict(spent),
-        "plan": asdict(plan),
         "meter": meter.settled,
         "tokens_read": training.store.fingerprint,
-        "numerics": describe(training.numerics),
-        "rng": "a function of (seed, stream, step or example); nothing is kept",
     }
     save_checkpoint(
         training.run.checkpoints,
@@ -50,17 +47,10 @@ def restore(training: Training, say: Callable[[str], None]) -> tuple[Spent, Mete
     if checkpoint is None:
         return Spent(), Meter()
     state = load_state(checkpoint)
-    if state["tokens_read"] != training.store.fingerprint:
-        raise UserError(
-            f"{training.run.path} began with other text: its tokens were {state['tokens_read']}, "
-            f"now they are {training.store.fingerprint}; put the corpus back, or start a new run"
-        )
+    require_same_tokens(training.run, state, training.store)
     load_weights(checkpoint, training.model)
     load_optimizer(checkpoint, training.model, training.optimizer)
-    changed = numerics_changed(state["numerics"], describe(training.numerics))
     say(f"resuming from {checkpoint.name}")
-    if changed:
-        say(f"not equal to the bit from here on: {', '.join(changed)}")
     spent = Spent(state["step"], state["tokens"], state["flops"], state["seconds"])
     return spent, Meter(state["meter"])
 
@@ -69,11 +59,26 @@ def load_trained(training: Training, say: Callable[[str], None]) -> int:
     """Fill the model with the newest whole weights, for use and not for training; returns the step.
 
     Raises:
-        UserError: the run has no whole checkpoint.
+        UserError: the run has no whole checkpoint, or its text is no longer what it was.
     """
     checkpoint = newest_checkpoint(training.run.checkpoints, say)
     if checkpoint is None:
         raise UserError(f"{training.run.path} has no checkpoint yet; train it first")
+    state = load_state(checkpoint)
+    require_same_tokens(training.run, state, training.store)
     load_weights(checkpoint, training.model)
     training.model.eval()
-    return int(load_state(checkpoint)["step"])
+    return int(state["step"])
+
+
+def require_same_tokens(run: RunDirectory, state: Mapping[str, Any], store: TokenStore) -> None:
+    """Other tokens mean other ids, and another split into training and held-out documents.
+
+    Raises:
+        UserError: the corpus or the tokenizer is not what the checkpoint was trained on.
+    """
+    if state["tokens_read"] != store.fingerprint:
+        raise UserError(
+            f"{run.path} was trained on other text: its tokens were {state['tokens_read']}, now "
+            f"they are {store.fingerprint}; put the corpus back, or start a new run"
+        )

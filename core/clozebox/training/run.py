@@ -13,9 +13,8 @@ import torch
 from clozebox.errors import UserError
 from clozebox.training.budget import Plan
 from clozebox.training.console import Console
-from clozebox.training.files import write_json
 from clozebox.training.loop import Diverged, Progress, train
-from clozebox.training.provenance import provenance
+from clozebox.training.provenance import record_session
 from clozebox.training.record import Record
 from clozebox.training.resume import restore, save
 from clozebox.training.run_directory import RunDirectory
@@ -32,18 +31,21 @@ def run_training(run: RunDirectory, registry: Registry, console: Console) -> int
     """Train, or resume, and leave a status that says how it ended; returns the exit code.
 
     Raises:
-        UserError: bad input, found before the first step; the status says ``failed``.
+        UserError: bad input or a full disk; the status says ``failed``, and why.
     """
-    if (run.status() or {}).get("state") == "done":
-        console.say(f"{run.path} is done already")
-        return DONE
     with _only_process(run), StopRequest() as stop:
+        if (run.status() or {}).get("state") == "done":
+            console.say(f"{run.path} is done already")
+            return DONE
         run.write_status("running")
         try:
             training = set_up(run, registry, console.say)
             return _train(training, registry, console, stop)
         except UserError as error:
             run.write_status("failed", reason=str(error))
+            raise
+        except SystemExit:
+            run.write_status("interrupted", reason="ended before it could save")
             raise
         except Exception as error:
             run.write_status("failed", reason=_reason(error))
@@ -56,26 +58,14 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     cost = survey_costs(training)
     plan = Plan.of(arm.budget, cost)
     spent, meter = restore(training, console.say)
-    write_json(
-        run.path / "provenance.json",
-        provenance(training.numerics, registry, training.store.fingerprint)
-        | {
-            "parameters": training.model.num_parameters(),
-            "flops_per_step": cost.flops_per_step,
-            "tokens_per_step": cost.tokens,
-        },
-    )
-    reporters = [reporter.build() for reporter in arm.reporters]
-    record = Record(run, arm, plan, spent, reporters, console)
+    record_session(training, registry, cost, console.say)
     tasks = [task.build() for task in arm.evaluations]
+    record = Record(run, arm, plan, spent, [r.build() for r in arm.reporters], console)
+    progress = Progress(spent, plan, cost, meter)
+    stop.can_save = True
     try:
         result = train(
-            training,
-            Progress(spent, plan, cost, meter),
-            tasks,
-            record,
-            lambda: save(training, plan, spent, meter),
-            stop,
+            training, progress, tasks, record, lambda: save(training, spent, meter), stop
         )
     except Diverged as error:
         record.finish("diverged", spent, reason=str(error))
@@ -83,8 +73,7 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
         return FAILED
     except Exception as error:
         record.finish("failed", spent, reason=_reason(error))
-        console.say(traceback.format_exc())
-        return FAILED
+        raise
     if result is None:
         record.finish("interrupted", spent, reason="asked to stop")
         console.say(f"saved at step {spent.step}; the same command goes on from here")
@@ -96,7 +85,7 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
 def _reason(error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return f"out of memory ({error}); a smaller speed.micro_batch_size gives the same result"
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 @contextmanager

@@ -40,50 +40,40 @@ class RunDirectory:
         disabled: Sequence[str] = (),
         trial: int | None = None,
     ) -> RunDirectory:
-        """Write what the run is to do; a folder that holds the same run already is left as it is.
+        """Write what the run is to do. A folder that holds the same run already is kept, and takes
+        over what cannot change its result: speed, reporters, and how the experiment sees it.
 
         Raises:
             UserError: the folder holds a run with other settings.
         """
         from clozebox.config import fingerprint, settings_of
 
-        run, mark = cls(path), fingerprint(arm)
-        if (path / "resolved.json").exists():
-            run._refuse_other_settings(mark, settings_of(arm))
-            return run
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "config.toml", experiment.given.encode())
-        names = [a.name for a in experiment.arms]
-        write_json(
-            path / "resolved.json",
-            {
-                "experiment": experiment.name,
-                "question": experiment.question,
-                "metric": experiment.sweep.metric,
-                "direction": experiment.sweep.direction,
-                "arm": arm.name,
-                "arm_index": names.index(arm.name) if arm.name in names else len(names),
-                "seed": seed,
-                "trial": trial,
-                "fingerprint": mark,
-                "settings": settings_of(arm),
-                "plugins": [str(plugin.resolve()) for plugin in plugins],
-                "disabled": list(disabled),
-                "cache": str(cache.resolve()),
-            },
-        )
+        run, names = cls(path), [a.name for a in experiment.arms]
+        wanted: dict[str, Any] = {
+            "experiment": experiment.name,
+            "question": experiment.question,
+            "metric": experiment.sweep.metric,
+            "direction": experiment.sweep.direction,
+            "arm": arm.name,
+            "arm_index": names.index(arm.name) if arm.name in names else len(names),
+            "seed": seed,
+            "trial": trial,
+            "fingerprint": fingerprint(arm),
+            "settings": settings_of(arm),
+            "plugins": [str(plugin.resolve()) for plugin in plugins],
+            "disabled": list(disabled),
+            "cache": str(cache.resolve()),
+        }
+        held = run.resolved() if (path / "resolved.json").exists() else None
+        if held is not None and held["fingerprint"] != wanted["fingerprint"]:
+            raise UserError(_other_settings(path, held["settings"], wanted["settings"]))
+        if held is not None and (run.status() or {}).get("state") == "done":
+            wanted["settings"] = held["settings"]  # what it ran with, its speed included
+        if wanted != held:
+            path.mkdir(parents=True, exist_ok=True)
+            write_atomically(path / "config.toml", experiment.given.encode())
+            write_json(path / "resolved.json", wanted)
         return run
-
-    def _refuse_other_settings(self, mark: str, wanted: Mapping[str, Any]) -> None:
-        held = self.resolved()
-        if held["fingerprint"] == mark:
-            return
-        differs = _differences(held["settings"], wanted)
-        raise UserError(
-            f"{self.path} holds a run with other settings:\n"
-            + "\n".join(f"  {key}: {old!r} there, {new!r} now" for key, old, new in differs)
-            + "\nmove that folder away, or name the arm or the experiment differently"
-        )
 
     @property
     def checkpoints(self) -> Path:
@@ -131,11 +121,21 @@ def all_runs(folder: Path) -> list[RunDirectory]:
     """Every run below ``folder``, by arm and then by seed as a number."""
     found = [RunDirectory(file.parent) for file in folder.glob("**/resolved.json")]
 
-    def place(run: RunDirectory) -> tuple[int, str, int]:
+    def place(run: RunDirectory) -> tuple[int, str, int, int]:
         resolved = run.resolved()
-        return resolved["arm_index"], resolved["arm"], resolved["seed"]
+        return resolved["arm_index"], resolved["arm"], resolved["trial"] or 0, resolved["seed"]
 
     return sorted(found, key=place)
+
+
+def _other_settings(path: Path, held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    differs = "\n".join(
+        f"  {key}: {old!r} there, {new!r} now" for key, old, new in _differences(held, wanted)
+    )
+    return (
+        f"{path} holds a run with other settings:\n{differs}\n"
+        "move that folder away, or name the arm or the experiment differently"
+    )
 
 
 def _differences(

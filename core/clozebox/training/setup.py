@@ -80,6 +80,7 @@ def set_up(run: RunDirectory, registry: Registry, say: Callable[[str], None]) ->
         numerics,
         arm.examples,
     )
+    held_out.cut()
     model = PretrainingModel.initialised(arm, store.vocabulary, seed).to(numerics.device)
     return Training(
         run=run,

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from clozebox.pretraining.batch import Batch
-from clozebox.pretraining.model import PretrainingModel
 from clozebox.pretraining.objective import Terms
 from clozebox.pretraining.passes import add_up, count_targets, forward, passes_of, summed
 from clozebox.training.setup import Training
@@ -37,7 +36,7 @@ def train_step(training: Training, micro_batches: Sequence[Batch]) -> StepSums:
         for one in micro_batch:
             with training.numerics.autocast():
                 terms = forward(model, one)
-            objective_loss(model, terms, counts).backward()  # type: ignore[no-untyped-call]
+            weighted_loss(terms, counts).backward()  # type: ignore[no-untyped-call]
             sums.append(summed(terms))
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), training.arm.optim.max_grad_norm)
     optimizer.guard(norm)
@@ -47,15 +46,11 @@ def train_step(training: Training, micro_batches: Sequence[Batch]) -> StepSums:
     return StepSums(add_up(sums), counts, tokens, norm.detach())
 
 
-def objective_loss(model: PretrainingModel, terms: Terms, counts: dict[str, Tensor]) -> Tensor:
+def weighted_loss(terms: Terms, counts: dict[str, Tensor]) -> Tensor:
     """The share of these terms in the step's loss: weighted sums over the *step's* target counts.
 
     A mean of micro-batch means would weigh a target by how many others its micro-batch happens to
     hold, and masked rows hold different numbers.
     """
-    weights = {objective.name: objective.weight for objective in model.each_objective()}
-    shares = [
-        weights.get(name, 1.0) * term.loss / counts[name].clamp(min=1)
-        for name, term in terms.items()
-    ]
+    shares = [term.weight * term.loss / counts[name].clamp(min=1) for name, term in terms.items()]
     return torch.stack(shares).sum()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask a run to save and end; a second one ends it at once."""
+"""Ctrl-C and SIGTERM ask a run to save and end; a second one, or one too early, ends it at once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any
 
 
 class StopRequest:
-    """While it is entered, the first SIGINT or SIGTERM only sets ``signal``."""
+    """While it is entered, SIGINT and SIGTERM end the process as SystemExit.
+
+    Once ``can_save`` is set, the first of them only sets ``signal``.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.can_save = False
         self._before: dict[int, Any] = {}
 
     @property
@@ -34,6 +38,6 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.signal is not None or not self.can_save:
             raise SystemExit(128 + number)
         self.signal = number

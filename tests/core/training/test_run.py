@@ -64,7 +64,8 @@ def test_a_run_leaves_what_it_did_and_how_it_ended(
     )
     assert all(a["flops"] <= b["flops"] for a, b in zip(lines, lines[1:], strict=False))
     provenance = json.loads((run.path / "provenance.json").read_text())
-    assert provenance["numerics"]["torch"] == torch.__version__
+    [session] = provenance["sessions"]
+    assert session["numerics"]["torch"] == torch.__version__
     reported = (run.path / "told.txt").read_text().splitlines()
     assert reported[0] == "start 1"
     assert reported[-1] == "finish done"

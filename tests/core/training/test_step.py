@@ -49,7 +49,7 @@ def test_the_same_test_catches_a_mean_of_means(
     import clozebox.training.step as step
     from clozebox.pretraining.passes import count_targets
 
-    def mean_of_means(model: Any, terms: Any, counts: Any) -> torch.Tensor:
+    def mean_of_means(terms: Any, counts: Any) -> torch.Tensor:
         own = {"hidden": (views.pop(0).labels >= 0).sum()}
         return terms["hidden"].loss / own["hidden"] / 6
 
@@ -57,7 +57,7 @@ def test_the_same_test_catches_a_mean_of_means(
     parts = ready("parts", speed={"micro_batch_size": 1})
     views = [batch.masked for batch in parts.batches(0)]
     assert len({int(count_targets_of(view)) for view in views}) > 1, "rows must differ to tell"
-    monkeypatch.setattr(step, "objective_loss", mean_of_means)
+    monkeypatch.setattr(step, "weighted_loss", mean_of_means)
     cut = weights_after_one_step(parts)
     assert count_targets is not None
     assert max((whole[name] - cut[name]).abs().max().item() for name in whole) > 1e-5
@@ -70,12 +70,12 @@ def count_targets_of(view: Any) -> torch.Tensor:
 def test_the_weight_of_an_objective_scales_its_gradient(ready: Callable[..., Training]) -> None:
     def gradient(weight: float) -> torch.Tensor:
         from clozebox.pretraining.passes import count_targets, forward, passes_of
-        from clozebox.training.step import objective_loss
+        from clozebox.training.step import weighted_loss
 
         training = ready(f"weight-{weight}", objective={"hidden": {"weight": weight}})
         [one] = passes_of(training.model, training.batches(0)[0])
         terms = forward(training.model, one)
-        objective_loss(training.model, terms, count_targets([one])).backward()
+        weighted_loss(terms, count_targets([one])).backward()
         return training.model.embedding.token_table.grad
 
     torch.testing.assert_close(gradient(3.0), 3 * gradient(1.0))
