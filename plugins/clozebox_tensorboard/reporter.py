@@ -29,8 +29,9 @@ class TensorBoardReporter(Reporter):
         # Points from first_step on were lost in a crash and come again: purge them, or the curve
         # doubles.
         self._writer = self._open(purge_step=first_step)
-        # Under its experiment, for arms of two experiments may share a name.
-        group = f"{resolved['experiment']}/{resolved['arm']}"
+        # Under its experiment, for arms of two experiments may share a name; and by its folder,
+        # for all trials of a search share the name of one arm.
+        group = f"{resolved['experiment']}/{run.path.parent.name}"
         _add(self._writer, session_start(group, flat(resolved["settings"])))
         self._writer.flush()
 

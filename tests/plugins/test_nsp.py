@@ -42,7 +42,7 @@ def test_it_shares_the_encoder_pass_of_the_masked_language_model(
 def test_it_learns_a_batch_by_heart(make_run: Callable[..., Any], registry: Any) -> None:
     run = make_run(objectives=["nsp"], masking="none", train={"batch_size": 16})
     training = set_up(run, registry, Console().say)
-    training.optimizer.set_lr(0.01)
+    training.optimizer.set_lr(0.005)
     batches = training.batches(0)
     losses = [train_step(training, batches).sums["nsp_loss"].item() / 16 for _ in range(60)]
     assert losses[0] > 0.6

@@ -25,9 +25,9 @@ LOADERS = ("auto", "false")
 
 
 def started(
-    folder: Path, arm: str, seed: int, settings: dict[str, Any], first: int = 1
+    folder: Path, arm: str, seed: int, settings: dict[str, Any], first: int = 1, trial: str = ""
 ) -> Reporter:
-    path = folder / arm / f"seed-{seed}"
+    path = folder / (arm + trial) / f"seed-{seed}"
     path.mkdir(parents=True, exist_ok=True)
     resolved = {"experiment": folder.name, "arm": arm, "seed": seed, "settings": settings}
     (path / "resolved.json").write_text(json.dumps(resolved))
@@ -46,7 +46,7 @@ def whole_run(folder: Path, arm: str, seed: int, loss: float, settings: dict[str
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two arms of two and three seeds with different settings; a resumed run; a failed one."""
+    """Two arms of two and three seeds; a resumed run; a failed one; two trials of one search."""
     folder = tmp_path_factory.mktemp("runs") / "rate"
     token = {"masking": {"name": "token", "rate": 0.15}, "train": {"pack": True, "limit": None}}
     none = {"objectives": ["ar_forward", "mlm"], "masking": {"name": "none"}}
@@ -65,6 +65,9 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     again.finish("done", {})
 
     started(folder, "broken", 0, none).finish("failed", {})
+    for trial in (0, 1):
+        reporter = started(folder, "searched", 0, none, trial=f".trial-{trial}")
+        reporter.finish("done", {})
     return folder
 
 
@@ -107,17 +110,21 @@ def session_groups(url: str) -> dict[str, Any]:
     while time.monotonic() < deadline:
         groups = ask(url, "hparams/session_groups", body)["sessionGroups"]
         ended = sum("endTimeSecs" in s for g in groups for s in g["sessions"])
-        if ended == 7:
+        if ended == 9:
             return {group["name"]: group for group in groups}
         time.sleep(0.2)
     raise AssertionError(f"TensorBoard found only {groups}")
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_tensorboard_shows_one_row_per_arm_and_no_point_twice(logs: Path, loader: str) -> None:
+def test_tensorboard_shows_one_row_per_arm_or_trial_and_no_point_twice(
+    logs: Path, loader: str
+) -> None:
     with served(logs, loader) as url:
         rows = session_groups(url)
-        assert rows.keys() == {f"rate/{a}" for a in ("token-15", "forward", "resumed", "broken")}
+        arms = ("token-15", "forward", "resumed", "broken")
+        trials = ("searched.trial-0", "searched.trial-1")
+        assert rows.keys() == {f"rate/{name}" for name in (*arms, *trials)}
 
         forward = rows["rate/forward"]
         names = [session["name"] for session in forward["sessions"]]

@@ -31,7 +31,18 @@ def _run() -> int:
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:
-        # The reader has left (`clozebox ... | head`); the interpreter must not flush to it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_unwritable_output()  # the reader has left: `clozebox ... | head`
         return 1
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)
+        _drop_unwritable_output()
+        return 2
     return status if isinstance(status, int) else 0
+
+
+def _drop_unwritable_output() -> None:
+    """Keep the interpreter from failing at its end, when it flushes what it could not write."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

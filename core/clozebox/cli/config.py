@@ -14,7 +14,7 @@ from clozebox.cli.table import print_table
 from clozebox.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from clozebox.config import Arm, Reading
+    from clozebox.config import Arm, Experiment, Reading
 
 FILE = click.Path(path_type=Path)
 
@@ -39,8 +39,7 @@ def check(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
         except UserError as error:
             faults.append(str(error))
             continue
-        arms, seeds = len(experiment.arms), len(experiment.seeds)
-        click.echo(f"{file}: {_count(arms, 'arm')} x {_count(seeds, 'seed')}, nothing wrong")
+        click.echo(f"{file}: {_runs_of(experiment)}, nothing wrong")
     if faults:
         raise UserError("\n".join(faults))
 
@@ -96,6 +95,13 @@ def schema() -> None:
     from clozebox.config import json_schema
 
     click.echo(json.dumps(json_schema(open_sandbox().registry), indent=2))
+
+
+def _runs_of(experiment: Experiment) -> str:
+    arms = _count(len(experiment.arms), "arm")
+    if experiment.sweep.space:
+        return f"{arms} x {_count(experiment.sweep.trials, 'trial')} at seed {experiment.seeds[0]}"
+    return f"{arms} x {_count(len(experiment.seeds), 'seed')}"
 
 
 def _read(file: Path, overrides: Iterable[str]) -> Reading:

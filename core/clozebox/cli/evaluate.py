@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
-from clozebox.cli.context import open_sandbox
+from clozebox.cli.trained_run import open_run
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(run: Path, as_json: bool) -> None:
-    """Measure the newest checkpoint of RUN, a folder such as runs/mask_rate/token-15/seed-0."""
-    from clozebox.training import RunDirectory
-
-    directory = RunDirectory(run)
-    directory.resolved()  # says so, before torch is loaded, when this is no run
-    _, registry = open_sandbox()
+def evaluate(run: str, as_json: bool) -> None:
+    """Measure the newest checkpoint of RUN: a folder, or such as mask_rate/token-15/seed-0."""
+    directory, registry = open_run(run)  # before torch is loaded, which takes its time
 
     from clozebox.training.loop import evaluate as evaluate_all
     from clozebox.training.resume import load_trained
@@ -34,6 +29,6 @@ def evaluate(run: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"step": step, **found}))
         return
-    click.echo(f"{run}, step {step}")
+    click.echo(f"{directory.path}, step {step}")
     for name, value in found.items():
         click.echo(f"  {name:<24} {value:.4f}")

@@ -6,22 +6,18 @@ from pathlib import Path
 
 import click
 
-from clozebox.cli.context import open_sandbox
+from clozebox.cli.trained_run import open_run
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.argument("folder", type=click.Path(path_type=Path))
-def export(run: Path, folder: Path) -> None:
+def export(run: str, folder: Path) -> None:
     """Write the newest checkpoint of RUN as the Hugging Face folder FOLDER.
 
-    clozebox export runs/mask_rate/token-15/seed-0 exported
+    clozebox export mask_rate/token-15/seed-0 exported
     """
-    from clozebox.training import RunDirectory
-
-    directory = RunDirectory(run)
-    directory.resolved()  # says so, before torch is loaded, when this is no run
-    _, registry = open_sandbox()
+    directory, registry = open_run(run)  # before torch is loaded, which takes its time
 
     from clozebox.training.export import export_run
 

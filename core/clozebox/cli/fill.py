@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from clozebox.cli.context import open_sandbox
+from clozebox.cli.trained_run import open_run
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.argument("text")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True)
-def fill(run: Path, text: str, top: int) -> None:
+def fill(run: str, text: str, top: int) -> None:
     """Fill in the [MASK]s of TEXT with the newest checkpoint of RUN.
 
-    clozebox fill runs/mask_rate/token-15/seed-0 "the [MASK] of the united states"
+    clozebox fill mask_rate/token-15/seed-0 "the [MASK] of the united states"
     """
-    from clozebox.training import RunDirectory
-
-    directory = RunDirectory(run)
-    directory.resolved()  # says so, before torch is loaded, when this is no run
-    _, registry = open_sandbox()
+    directory, registry = open_run(run)  # before torch is loaded, which takes its time
 
     from clozebox.evaluation.fill import fill as fill_in
     from clozebox.training.resume import load_trained

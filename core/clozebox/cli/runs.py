@@ -24,7 +24,7 @@ def runs() -> None:
 def list_runs(experiment: str | None) -> None:
     """Every run, or those of EXPERIMENT: state, step, main metric and age."""
     from clozebox.cli.experiment_folder import experiment_folder, runs_folder
-    from clozebox.report.records import read_runs
+    from clozebox.report.records import GONE, read_runs
     from clozebox.report.tables import Table, as_text
 
     folder = experiment_folder(experiment) if experiment else runs_folder()
@@ -36,6 +36,8 @@ def list_runs(experiment: str | None) -> None:
     rows = tuple(_row(run, folder, now) for run in found)
     header = ("run", "state", "step", "metric", "value", "updated")
     click.echo(as_text(Table(f"runs in {folder}", header, rows, labels=2)), nl=False)
+    if any(run.state == "stopped" for run in found):
+        click.echo(f"stopped: {GONE}")
 
 
 def _row(run: RunRecord, folder: Path, now: datetime) -> tuple[str, ...]:
@@ -72,14 +74,12 @@ def _age(run: RunRecord, now: datetime) -> str:
 @click.argument("run")
 def show_run(run: str) -> None:
     """Status, settings and last metrics of RUN (a folder, or experiment/arm/seed-0)."""
-    from clozebox.cli.experiment_folder import runs_folder
+    from clozebox.cli.trained_run import find_run
     from clozebox.report.records import read_run
-    from clozebox.training import RunDirectory
 
-    path = Path(run) if (Path(run) / "resolved.json").exists() else runs_folder() / run
-    record = read_run(RunDirectory(path))
+    record = read_run(find_run(run))
     for title, table in (
-        ("status", record.status or {"state": record.state}),
+        ("status", {**record.status, "state": record.state, "reason": record.reason}),
         ("last evaluation", {**record.cost, **record.final}),
         ("settings", record.resolved["settings"]),
     ):

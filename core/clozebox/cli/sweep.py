@@ -20,15 +20,23 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many runs to train at the same time.",
+    help="How many runs to train at the same time. With speed.device = 'auto' all of them share "
+    "the first GPU: runs are not yet spread over several.",
 )
 @click.option(
     "--storage",
     metavar="URL",
-    help="A database that many machines share.  [default: study.db beside the runs]",
+    help="Any SQLAlchemy URL that Optuna takes, such as a database that many machines share; "
+    "needs its driver installed, e.g. psycopg. SQLite is the tested one.  "
+    "[default: study.db beside the runs]",
 )
 @set_option
-@click.option("--retry-failed", is_flag=True, help="Train runs again that failed or diverged.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Train failed runs again, and diverged ones; a search's diverged trials count as pruned "
+    "and stay so.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and train nothing.")
 @click.pass_context
 def sweep(
@@ -84,6 +92,8 @@ def _print_result(workspace: Workspace, result: SweepResult, experiment: Path) -
     )
     for failure in tally.failed:
         click.echo(f"  {failure.label}: {failure.reason}\n    {failure.log}", err=True)
+    for dropped in tally.dropped:
+        click.echo(f"  {dropped.label} pruned: {dropped.reason}")
     if tally.failed:
         click.echo("to try these again, repeat the command with --retry-failed", err=True)
     if result.stopped_by is not None or tally.training:

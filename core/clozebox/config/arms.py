@@ -9,15 +9,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from clozebox.config.build import ARM_KEYS, HOMES, resolve_arm
-from clozebox.config.layers import Table
+from clozebox.config.layers import KeyPath, Table
 from clozebox.config.overrides import origins_of, override_table
 from clozebox.config.problems import Problems, show
 from clozebox.config.readers import LISTS, idle
 from clozebox.config.settings import Arm
 from clozebox.registry import Registry
 
-NOT_THE_RESULT = ("speed", "reporters", "reporter")
-"""What never changes a run's numbers, and so is no part of an arm's fingerprint."""
+NOT_THE_RESULT: tuple[KeyPath, ...] = (
+    ("speed",),
+    ("reporters",),
+    ("reporter",),
+    ("train", "log_every"),
+    ("train", "checkpoint_every"),
+    ("train", "keep_checkpoints"),
+)
+"""What never changes a run's result, and so is no part of an arm's fingerprint."""
 
 
 def arm_of(name: str, settings: Mapping[str, Any], registry: Registry) -> Arm:
@@ -65,9 +72,15 @@ def settings_of(arm: Arm) -> dict[str, Any]:
 
 
 def fingerprint(arm: Arm) -> str:
-    """SHA-256 of every setting that can change the arm's numbers."""
-    settings = {k: v for k, v in settings_of(arm).items() if k not in NOT_THE_RESULT}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    """SHA-256 of every setting that can change the arm's result.
+
+    How fast it is reached, how often it is logged or saved, and who is told are left out: they may
+    change while a run is made. ``train.evals`` is in, because a sweep prunes by evaluations.
+    """
+    table = Table(settings_of(arm))
+    for path in NOT_THE_RESULT:
+        table = table.without(path)
+    return hashlib.sha256(json.dumps(table.values, sort_keys=True).encode()).hexdigest()
 
 
 def _resolved(name: str, table: Table, registry: Registry) -> Arm:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import get_args
 
 from clozebox.components import EmbeddingConfig, ObjectiveConfig
 from clozebox.config.layers import KeyPath, Table
-from clozebox.config.problems import Problems, unknown
-from clozebox.config.settings import Optim, Train
+from clozebox.config.problems import Problems, show, unknown
+from clozebox.config.settings import Optim, TokenizerSettings, Train
 
 Objectives = Sequence[type[ObjectiveConfig]]
 
@@ -50,10 +51,22 @@ def idle(table: Table, objectives: Objectives | None) -> Iterator[tuple[KeyPath,
     others = set(get_args(Optim.model_fields["schedule"].annotation)) - {"wsd"}
     if str(schedule) in others and table.get(("optim", "decay")) is not None:
         yield ("optim", "decay"), f"only schedule 'wsd' reads it, and the schedule is '{schedule}'"
+    yield from _idle_tokenizer(table)
     if objectives is not None and table.get(("train", "short_seq_prob")) is not None:
         kind = example_kind(table, objectives)
         if kind != "pair":
             yield ("train", "short_seq_prob"), f"only pairs read it, and the examples are '{kind}'"
+
+
+def _idle_tokenizer(table: Table) -> Iterator[tuple[KeyPath, str]]:
+    """What a tokenizer that is loaded says itself."""
+    path = table.get(("tokenizer", "path"))
+    if not isinstance(path, str):
+        return
+    reads = {"path", "lowercase"} if Path(path).suffix == ".txt" else {"path"}
+    for key in TokenizerSettings.model_fields:
+        if key not in reads and table.get(("tokenizer", key)) is not None:
+            yield ("tokenizer", key), f"nothing reads it: the tokenizer is loaded from {show(path)}"
 
 
 def check_together(table: Table, objectives: Objectives, problems: Problems) -> None:

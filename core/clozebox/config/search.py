@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 from clozebox.config.arms import NOT_THE_RESULT, with_overrides
-from clozebox.config.layers import Table
-from clozebox.config.problems import ConfigError, Problems
+from clozebox.config.layers import KeyPath, Table
+from clozebox.config.problems import ConfigError, Problems, show
 from clozebox.config.settings import Arm, SearchSpace, Sweep
 from clozebox.registry import Registry
 
@@ -22,18 +22,29 @@ def searched(
     problems: Problems,
 ) -> Sweep | None:
     """The `[sweep]` of an experiment, checked against every arm that it would search."""
-    for key in SEARCH_KEYS:
-        path = ("sweep", key)
-        shared_by_all = path in defaults.origins and shared.origin(path) == defaults.origins[path]
-        given = shared.get(path) is not None and not shared_by_all
-        if given and not shared.get(("sweep", "space")):
-            text = "nothing reads it: there is no [sweep.space] to search"
-            problems.add(shared.origin(path), path, text)
+    _tell_unread(shared, defaults, problems)
     sweep = problems.settings(Sweep, shared, ("sweep",))
     if sweep is not None:
         for key, space in sweep.space.items():
             _try_dimension(key, space, shared, arms, registry, problems)
     return sweep
+
+
+def _tell_unread(shared: Table, defaults: Table, problems: Problems) -> None:
+    """Options of a search without one, and seeds that a search does not train."""
+    is_search = bool(shared.get(("sweep", "space")))
+    seeds = shared.get(("seeds",))
+    unread: dict[KeyPath, str] = {}
+    if not is_search:
+        text = "nothing reads it: there is no [sweep.space] to search"
+        unread = {("sweep", key): text for key in SEARCH_KEYS}
+    elif isinstance(seeds, list) and len(seeds) > 1:
+        text = f"must be one (got {show(seeds)}): a search trains every trial at the first seed"
+        unread = {("seeds",): text}
+    for path, text in unread.items():
+        shared_by_all = path in defaults.origins and shared.origin(path) == defaults.origins[path]
+        if shared.get(path) is not None and not shared_by_all:
+            problems.add(shared.origin(path), path, text)
 
 
 def _try_dimension(
@@ -46,7 +57,8 @@ def _try_dimension(
 ) -> None:
     """Every arm must take the ends of a range, or every choice, before a run is started."""
     path = ("sweep", "space", key)
-    if key.split(".")[0] in NOT_THE_RESULT:
+    keys = tuple(key.split("."))
+    if any(keys[: len(idle)] == idle for idle in NOT_THE_RESULT):
         text = "cannot be searched: it never changes the result"
         problems.add(shared.origin(path), path, text)
         return

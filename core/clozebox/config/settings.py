@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,7 +26,10 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 
 
 class TokenizerSettings(Settings):
-    """WordPiece (BERT's) or byte-level BPE, trained on the corpus or loaded from ``path``."""
+    """WordPiece (BERT's) or byte-level BPE, trained on the corpus or loaded from ``path``.
+
+    A ``tokenizer.json`` says all of it itself, a ``vocab.txt`` all but ``lowercase``.
+    """
 
     kind: Literal["wordpiece", "bpe"] = "wordpiece"
     vocab_size: Annotated[int, Field(ge=64, le=1_000_000)] = 8192
@@ -88,7 +92,6 @@ class Speed(Settings):
     device: str = "auto"
     threads: PositiveInt | None = None
     micro_batch_size: PositiveInt | None = None
-    compile: bool = False
 
 
 class SearchSpace(Settings):
@@ -103,14 +106,26 @@ class SearchSpace(Settings):
 
     @model_validator(mode="after")
     def _range_or_choices(self) -> SearchSpace:
-        is_range = self.low is not None and self.high is not None
-        if is_range == (self.choices is not None) or (self.choices is not None and self.log):
+        if self.choices is not None and self.model_fields_set == {"choices"}:
+            if not self.choices:
+                raise ValueError("choices is empty")
+        elif self.choices is None and self.low is not None and self.high is not None:
+            self._check_range(self.low, self.high)
+        else:
             raise ValueError("give either low and high (and log, step, integer), or choices")
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError(f"low {self.low} is not below high {self.high}")
-        if self.log and (self.low is None or self.low <= 0):
-            raise ValueError("a log range needs low > 0")
         return self
+
+    def _check_range(self, low: float, high: float) -> None:
+        if low >= high:
+            raise ValueError(f"low {low} is not below high {high}")
+        if self.log and low <= 0:
+            raise ValueError("a log range needs low > 0")
+        if self.log and self.step is not None:
+            raise ValueError("give either log or step, not both")
+        if self.integer and any(end != int(end) for end in (low, high, self.step or 1)):
+            raise ValueError("an integer range needs whole low, high and step")
+        if self.step is not None and abs(math.remainder(high - low, self.step)) > 1e-6 * self.step:
+            raise ValueError(f"high - low is not a multiple of step {self.step:g}")
 
     def values(self) -> tuple[bool | int | float | str, ...]:
         """What a setting must accept to be searched: the ends of the range, or every choice."""

@@ -1,10 +1,11 @@
-"""What a reader must know before believing a verdict: costs, runs left out, too few seeds."""
+"""What a reader must know before believing a verdict: costs, other code, runs left out, seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from clozebox.report.comparison import ArmRuns, Comparison
+from clozebox.report.provenance import provenance_notes
 from clozebox.report.records import COSTS
 
 STATES = {
@@ -21,6 +22,7 @@ def notes(comparison: Comparison) -> list[str]:
     """Remarks on the comparison of the main metric, the costs first."""
     return [
         *_cost_notes(comparison),
+        *provenance_notes([run for arm in comparison.arms for run in arm.finished]),
         *_unfinished_notes(comparison.arms),
         *_unmeasured_notes(comparison),
         *_seed_notes(comparison),
@@ -37,9 +39,14 @@ def _cost_notes(comparison: Comparison) -> list[str]:
         same = max(spent) <= (1 + SAME_COST) * min(spent)
         (equal if same else unequal).append("FLOPs" if cost == "flops" else cost)
     if not equal and unequal:
-        return ["The arms did not spend the same: " + ", ".join(unequal) + " all differ."]
+        return [f"The arms did not spend the same: {_listed(unequal)} differ."]
     if not equal:
         return []
+    if "FLOPs" in equal and "steps" in unequal:
+        return [
+            f"The arms spent the same {_listed(equal)}; {_listed(unequal)} differ, "
+            "as their steps cost differently."
+        ]
     return [
         f"Every arm spent the same {_listed(equal)} (within {SAME_COST * 100:.0f} %)"
         + (f"; {_listed(unequal)} differ." if unequal else ".")
@@ -51,7 +58,7 @@ def _unfinished_notes(arms: Sequence[ArmRuns]) -> list[str]:
     for run in (run for arm in arms for run in arm.unfinished):
         step, steps = run.status.get("step"), run.status.get("steps")
         where = f" at step {step}" + (f" of {steps}" if steps else "") if step else ""
-        reason = f": {run.status['reason']}" if run.status.get("reason") else ""
+        reason = f": {run.reason}" if run.reason else ""
         state = STATES.get(run.state, run.state)
         found.append(f"Left out: {run.arm} seed {run.seed} {state}{where}{reason}.")
     return found

@@ -21,7 +21,7 @@ from clozebox.report.verdict import summary, verdicts
 from clozebox.training.files import write_atomically
 
 COLOURS = 8
-PILLS = {"same": "undecided", "unknown": "too early"}
+PILLS = {"same": "undecided", "unknown": "no verdict"}
 
 
 def write_page(comparison: Comparison, path: Path) -> None:
@@ -133,6 +133,6 @@ def _run(run: RunRecord, start: Path) -> str:
         escape(run.state),
         f"{run.status.get('step', 0):,}",
     )
-    reason = escape(str(run.status.get("reason") or ""))
+    reason = escape(run.reason or "")
     labels = "".join(f'<td class="label">{cell}</td>' for cell in cells)
     return f'<tr>{labels}<td class="label prose">{reason}</td></tr>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from clozebox.training import RunDirectory, all_runs
 COSTS = ("steps", "tokens", "flops", "seconds")
 """What a run spends, and so what a learning curve can be drawn against."""
 EVALUATION = "eval/"
+GONE = "process gone; the same command resumes it"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class RunRecord:
     resolved: dict[str, Any]
     status: dict[str, Any]
     evaluations: tuple[Evaluation, ...]
-    parameters: int | None
+    provenance: dict[str, Any]
+    is_held: bool
+    """Whether a process is training it now."""
 
     @property
     def arm(self) -> str:
@@ -47,7 +51,22 @@ class RunRecord:
 
     @property
     def state(self) -> str:
-        return str(self.status.get("state", "not started"))
+        """What status.json says, but ``stopped`` where the process that wrote it was killed."""
+        state = str(self.status.get("state", "not started"))
+        return "stopped" if state == "running" and not self.is_held else state
+
+    @property
+    def reason(self) -> str | None:
+        return GONE if self.state == "stopped" else self.status.get("reason")
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """Code, libraries and numerics of each start of the run."""
+        return list(self.provenance.get("sessions", [self.provenance]))
+
+    @property
+    def parameters(self) -> int | None:
+        return self.provenance.get("parameters")
 
     @property
     def final(self) -> dict[str, float]:
@@ -66,7 +85,8 @@ def read_run(run: RunDirectory) -> RunRecord:
         resolved=run.resolved(),
         status=run.status() or {},
         evaluations=tuple(_evaluations(run.metrics())),
-        parameters=_parameters(run.path),
+        provenance=_provenance(run.path),
+        is_held=_is_held(run.path / ".lock"),
     )
 
 
@@ -92,12 +112,24 @@ def _cost(line: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(value) for key, value in spent.items() if value is not None}
 
 
-def _parameters(path: Path) -> int | None:
+def _provenance(path: Path) -> dict[str, Any]:
     try:
-        count = json.loads((path / "provenance.json").read_text()).get("parameters")
+        return dict(json.loads((path / "provenance.json").read_text()))
     except FileNotFoundError:
-        return None
-    return None if count is None else int(count)
+        return {}
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process holds ``lock``, as training does from its first moment to its last."""
+    try:
+        with lock.open() as file:
+            # Shared, so that two readers do not take each other for the trainer.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def finite(values: Mapping[int, float]) -> dict[int, float]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from clozebox.report.comparison import Comparison, Row
+from clozebox.report.differences import differences
 from clozebox.report.numbers import (
     MISSING,
     cost_text,
@@ -86,32 +83,9 @@ def cost_table(comparison: Comparison) -> Table:
 
 def differences_table(comparison: Comparison) -> Table | None:
     """The settings in which the arms differ; None when they do not."""
-    settings = [dict(_flat(arm.settings)) for arm in comparison.arms]
-    keys = sorted({key for table in settings for key in table})
-    rows = tuple(
-        (key, *(_setting(table, key) for table in settings))
-        for key in keys
-        if len({_setting(table, key) for table in settings}) > 1
-    )
+    rows = tuple((key, *texts) for key, texts in differences(comparison.arms).items())
     header = ("setting", *(arm.name for arm in comparison.arms))
     return Table("settings that differ", header, rows, len(header)) if rows else None
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _setting(settings: Mapping[str, Any], key: str) -> str:
-    if key not in settings:
-        return MISSING
-    value = settings[key]
-    if isinstance(value, list) and all(isinstance(v, str) for v in value):
-        return ", ".join(value) or "none"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def all_tables(comparison: Comparison) -> list[Table]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clozebox.report.comparison import ArmRuns, Comparison, Row
+from clozebox.report.differences import instrument_differences
 from clozebox.report.numbers import interval_text, mean_text, p_text, places
 from clozebox.report.statistics import Interval, PairedDifference
 
@@ -14,7 +15,7 @@ SIGNIFICANCE = 0.05
 @dataclass(frozen=True)
 class Verdict:
     """One arm against the baseline: ``better``, ``worse``, ``lower``, ``higher``, ``same`` (cannot
-    be told apart) or ``unknown`` (too little finished to say)."""
+    be told apart) or ``unknown`` (too little finished, or measured in another way)."""
 
     arm: str
     outcome: str
@@ -36,6 +37,9 @@ def _verdict(
     for side in (row, base):
         if side.estimate is None:
             return Verdict(arm, "unknown", _nothing_measured(side.arm, metric))
+    if unlike := instrument_differences(base.arm, row.arm):
+        said = "; ".join(f"{key} differs ({', '.join(texts)})" for key, texts in unlike.items())
+        return Verdict(arm, "unknown", f"{arm} was not measured with the same instrument: {said}.")
     if row.difference is None:
         text = f"{arm} and {other} have no finished seed in common, so they cannot be compared."
         return Verdict(arm, "unknown", text)

@@ -53,6 +53,19 @@ class FolderLock:
         self.release()
 
 
+def trains_alone(folder: Path) -> bool:
+    """Whether somebody trains in ``folder`` without a claim, as `clozebox train` does.
+
+    Every training process holds ``<folder>/.lock``; only those of a sweep hold the claim too.
+    """
+    with (folder / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
 def _open(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     return os.open(folder / ".claim", os.O_RDWR | os.O_CREAT, 0o644)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from clozebox.errors import did_you_mean
 from clozebox.training import RunDirectory
 
-State = Literal["done", "pruned", "interrupted", "failed", "diverged"]
+State = Literal["done", "pruned", "refused", "interrupted", "failed", "diverged"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from clozebox.sweep.job import Command, training_command
 from clozebox.sweep.plan import plan_runs
 from clozebox.sweep.progress import Progress
 from clozebox.sweep.run_queue import RunQueue
-from clozebox.sweep.search import check_space
 from clozebox.sweep.study import open_storage
 from clozebox.sweep.tally import Best, Tally
 from clozebox.sweep.worker import Supervisor
@@ -49,11 +48,10 @@ def run_sweep(
     alone unless ``retry_failed``.
 
     Raises:
-        UserError: the space, the storage, or runs on disk do not fit the experiment.
+        UserError: the storage, or runs on disk, do not fit the experiment.
     """
     experiment = workspace.experiment
     plan = plan_runs(experiment)
-    check_space(experiment.sweep.space)
     workspace.check_unchanged(plan)
     with open_storage(storage, workspace.root) as database:
         queue = RunQueue(workspace, plan, database)

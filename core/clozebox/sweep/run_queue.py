@@ -16,7 +16,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from clozebox.sweep.lock import FolderLock
+from clozebox.config import ConfigError
+from clozebox.sweep.lock import FolderLock, trains_alone
 from clozebox.sweep.outcome import Outcome, outcome_on_disk
 from clozebox.sweep.plan import PlannedRun
 from clozebox.sweep.search import suggest
@@ -101,12 +102,13 @@ class RunQueue:
                 continue
             try:
                 claim = self._take(run, trial.number, lock)
+                outcome = None if claim is None else self._begin(claim)
             except BaseException:
                 lock.release()
                 raise
             if claim is None:
                 lock.release()
-            elif (outcome := self._ended_before(claim)) is not None:
+            elif outcome is not None:
                 self.finish(claim, outcome)
             else:
                 return claim
@@ -132,12 +134,19 @@ class RunQueue:
         """The best finished run of each arm."""
         return best_of(self.plan, self.latest(), self.experiment.sweep.direction)
 
-    def has_open_runs(self) -> bool:
-        """Whether a run waits, or is being trained by somebody on this host."""
+    def open_runs(self) -> list[str]:
+        """The runs that wait, or are being trained by somebody on this host."""
         latest = self.latest()
-        return any(self._is_open(latest[run.folder]) for run in self.plan if run.folder in latest)
+        return [
+            run.label
+            for run in self.plan
+            if run.folder in latest and self._is_open(latest[run.folder])
+        ]
 
     def _take(self, run: PlannedRun, number: int, lock: FolderLock) -> Claim | None:
+        directory = RunDirectory(self.root / run.folder)
+        if trains_alone(directory.path):
+            return None
         study = load_study(self.storage, self.experiment, run)
         study_id = self.storage.get_study_id_from_name(study.study_name)
         trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
@@ -146,11 +155,23 @@ class RunQueue:
             return None
         self.storage.set_trial_user_attr(trial_id, "host", self.host)
         trial = optuna.Trial(study, trial_id)
-        values = suggest(trial, self.experiment.sweep.space)
-        if values:
-            save_values(self.root / run.folder, values)
-        directory = self.workspace.create(run, values)
         return Claim(run, directory, trial, trial_id, set(held.intermediate_values), lock)
+
+    def _begin(self, claim: Claim) -> Outcome | None:
+        """Write what the run is to do; an outcome when there is nothing to train.
+
+        A range holds values that its ends do not speak for, such as a width that the number of
+        heads does not divide. They are tried before they are saved.
+        """
+        values = suggest(claim.trial, self.experiment.sweep.space)
+        try:
+            self.workspace.arm_of(claim.run, values)
+        except ConfigError as error:
+            return Outcome("refused", reason="; ".join(error.problems))
+        if values:
+            save_values(claim.directory.path, values)
+        self.workspace.create(claim.run, values)
+        return self._ended_before(claim)
 
     def _set_running(self, trial_id: int, state: TrialState) -> bool:
         """False when another host, whose locks are not ours, was faster."""
@@ -192,5 +213,6 @@ class RunQueue:
         return {
             "done": TrialState.COMPLETE,
             "pruned": TrialState.PRUNED,
+            "refused": TrialState.PRUNED,
             "interrupted": TrialState.WAITING,
         }.get(outcome.state, TrialState.FAIL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -103,39 +103,3 @@ def _suggest_one(trial: optuna.Trial, key: str, dimension: SearchSpace) -> bool 
         step = int(dimension.step or 1)
         return trial.suggest_int(key, int(low), int(high), step=step, log=dimension.log)
     return trial.suggest_float(key, float(low), float(high), step=dimension.step, log=dimension.log)
-
-
-def check_space(space: Mapping[str, SearchSpace]) -> None:
-    """Say before anything trains what Optuna would say, or quietly mend, at the first trial.
-
-    Raises:
-        UserError: naming every dimension that makes no sense.
-    """
-    problems = [
-        f"[sweep.space] '{key}': {problem}"
-        for key, dimension in space.items()
-        for problem in (
-            _range_problems(dimension) if dimension.choices is None else _choice_problems(dimension)
-        )
-    ]
-    if problems:
-        raise UserError("\n".join(problems))
-
-
-def _choice_problems(dimension: SearchSpace) -> Iterator[str]:
-    if not dimension.choices:
-        yield "choices is empty"
-    if dimension.step is not None or dimension.integer:
-        yield "choices take neither step nor integer"
-
-
-def _range_problems(dimension: SearchSpace) -> Iterator[str]:
-    low, high, step = dimension.low or 0.0, dimension.high or 0.0, dimension.step
-    if dimension.integer and any(end != int(end) for end in (low, high, step or 1)):
-        yield "an integer range needs whole low, high and step"
-    if step is None:
-        return
-    if dimension.log:
-        yield "give either log or step, not both"
-    if abs((high - low) / step - round((high - low) / step)) > 1e-6:
-        yield f"high - low is not a multiple of step {step:g}"

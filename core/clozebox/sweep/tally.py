@@ -29,6 +29,8 @@ class Tally:
     done: int
     pruned: int
     failed: tuple[Failure, ...]
+    dropped: tuple[Failure, ...]
+    """Of the pruned: those that diverged, or whose values no arm can take."""
     training: tuple[str, ...]
     """Runs that some sweep is training, each with its host."""
 
@@ -46,11 +48,12 @@ def tally_of(plan: Sequence[PlannedRun], latest: Mapping[str, FrozenTrial], root
         done=states.count(TrialState.COMPLETE),
         pruned=states.count(TrialState.PRUNED),
         failed=tuple(
-            Failure(
-                run.label, trial.user_attrs.get("reason", "unknown"), root / run.folder / "log.txt"
-            )
+            _failure(run, trial, root) for run, trial in trials if trial.state is TrialState.FAIL
+        ),
+        dropped=tuple(
+            _failure(run, trial, root)
             for run, trial in trials
-            if trial.state is TrialState.FAIL
+            if trial.state is TrialState.PRUNED and "reason" in trial.user_attrs
         ),
         training=tuple(
             f"{run.label} on {trial.user_attrs.get('host', 'an unnamed host')}"
@@ -58,6 +61,11 @@ def tally_of(plan: Sequence[PlannedRun], latest: Mapping[str, FrozenTrial], root
             if trial.state is TrialState.RUNNING
         ),
     )
+
+
+def _failure(run: PlannedRun, trial: FrozenTrial, root: Path) -> Failure:
+    reason = trial.user_attrs.get("reason", "unknown")
+    return Failure(run.label, reason, root / run.folder / "log.txt")
 
 
 @dataclass(frozen=True)

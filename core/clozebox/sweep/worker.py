@@ -85,11 +85,12 @@ class Supervisor:
         return False
 
     def _others_train(self) -> bool:
-        """Whether to stay: another sweep on this host may yet die and leave its runs to us."""
-        if not self.queue.has_open_runs():
+        """Whether to stay: whoever trains on this host may yet die and leave its runs to us."""
+        open_runs = self.queue.open_runs()
+        if not open_runs:
             return False
         self.tally = self.queue.tally()
-        self._tell_once(f"waiting for another sweep's {', '.join(self.tally.training)}")
+        self._tell_once(f"waiting for another process's {', '.join(open_runs)}")
         return True
 
     def _stop(self) -> None:

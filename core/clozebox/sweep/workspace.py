@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clozebox.config import with_overrides
-from clozebox.config.settings import Experiment
+from clozebox.config.settings import Arm, Experiment
 from clozebox.errors import UserError
 from clozebox.sweep.plan import PlannedRun
 from clozebox.training import RunDirectory
@@ -37,16 +37,24 @@ class Workspace:
         """The experiment's own folder."""
         return self.runs / self.experiment.name
 
+    def arm_of(self, run: PlannedRun, values: Mapping[str, Any]) -> Arm:
+        """The run's arm, taking on the values of the trial.
+
+        Raises:
+            ConfigError: an arm cannot have these values.
+        """
+        return with_overrides(run.arm, values, self.registry) if values else run.arm
+
     def create(self, run: PlannedRun, values: Mapping[str, Any]) -> RunDirectory:
         """The run's directory, its arm taking on the values of the trial.
 
         Raises:
-            UserError: the directory holds a run with other settings.
+            UserError: an arm cannot have these values, or the directory holds a run with others.
         """
         return RunDirectory.create(
             self.root / run.folder,
             experiment=self.experiment,
-            arm=with_overrides(run.arm, values, self.registry) if values else run.arm,
+            arm=self.arm_of(run, values),
             seed=run.seed,
             cache=self.cache,
             plugins=self.plugins,

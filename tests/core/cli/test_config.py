@@ -30,6 +30,16 @@ def test_check_counts_the_runs_of_a_good_file(
     assert capsys.readouterr().out == "question.toml: 2 arms x 2 seeds, nothing wrong\n"
 
 
+def test_check_counts_the_trials_of_a_search(
+    clozebox: Clozebox, folder: Path, capsys: Captured
+) -> None:
+    space = 'sweep.space."optim.lr" = { low = 1e-4, high = 1e-3 }\nsweep.trials = 4\n'
+    (folder / "search.toml").write_text(GROUND.replace("[0, 3]", "[6]") + space + ARMS)
+    assert clozebox("config", "check", "search.toml") == 0
+    told = capsys.readouterr().out
+    assert told == "search.toml: 2 arms x 4 trials at seed 6, nothing wrong\n"
+
+
 def test_check_tells_nine_faults_at_once_and_exits_with_2(
     clozebox: Clozebox, folder: Path, capsys: Captured
 ) -> None:

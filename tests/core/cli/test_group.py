@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.core.report.synthetic import write_run
 
 from clozebox.cli.group import COMMANDS
 
@@ -109,6 +110,24 @@ def test_a_pipe_that_closes_is_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == '{\n  "$sche'
     assert done.stderr == ""
+
+
+def test_a_path_that_cannot_be_written_is_no_traceback(
+    clozebox: Clozebox, folder: Path, capsys: Captured
+) -> None:
+    write_run(folder / "runs" / "rate", "base", 0, [3.25])
+    assert clozebox("compare", "rate", "--html", str(folder)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and str(folder) in told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk always full")
+def test_a_full_disk_is_no_traceback(tmp_path: Path) -> None:
+    code = "import clozebox.cli; clozebox.cli.main()"
+    with Path("/dev/full").open("w") as full:
+        line = [sys.executable, "-c", code, "config", "schema"]
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: [Errno 28] No space left on device\n")
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.core.report.synthetic import write_run
+from tests.core.report.synthetic import training, write_run
 
 from clozebox.cli.compare import compare
 from clozebox.cli.runs import runs
@@ -42,10 +42,19 @@ def test_an_unknown_experiment_is_refused_with_those_there_are(sandbox: Path) ->
 
 
 def test_runs_list_shows_state_step_and_metric_of_each(sandbox: Path) -> None:
-    lines = CliRunner().invoke(runs, ["list"], catch_exceptions=False).output.splitlines()
+    with training(sandbox / "runs/rate/high/seed-0"):
+        lines = CliRunner().invoke(runs, ["list"], catch_exceptions=False).output.splitlines()
     base = next(line for line in lines if line.startswith("rate/base/seed-1"))
     assert base.split()[:5] == ["rate/base/seed-1", "done", "14/77", "eval/cloze_loss", "3.2500"]
     assert any(line.startswith("rate/high/seed-0  running") for line in lines)
+
+
+def test_a_run_whose_process_was_killed_is_shown_as_stopped(sandbox: Path) -> None:
+    lines = CliRunner().invoke(runs, ["list"], catch_exceptions=False).output.splitlines()
+    assert any(line.startswith("rate/high/seed-0  stopped") for line in lines)
+    assert lines[-1] == "stopped: process gone; the same command resumes it"
+    shown = CliRunner().invoke(runs, ["show", "rate/high/seed-0"], catch_exceptions=False).output
+    assert '  state = "stopped"\n' in shown
 
 
 def test_runs_show_prints_status_settings_and_last_metrics(sandbox: Path) -> None:

@@ -32,6 +32,7 @@ def arm(load: Load, ground: str) -> Arm:
         'optim = { schedule = "wsd", decay = 0.3 }\n',
         'evaluations = []\nreporters = ["console"]\nspeed.threads = 3\n',
         'tokenizer = { kind = "bpe", vocab_size = 777 }\n',
+        'tokenizer = { path = "vocab.txt", lowercase = false }\n',
     ],
 )
 def test_the_settings_of_an_arm_make_the_same_arm(
@@ -91,13 +92,32 @@ def test_an_override_that_the_arm_does_not_read_is_an_error(arm: Arm, registry: 
         with_overrides(arm, {"optim.decay": 0.3}, registry)
 
 
-def test_the_fingerprint_tells_choices_apart_and_ignores_what_changes_only_speed(
-    arm: Arm, registry: Registry
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("speed.threads", 3),
+        ("speed.micro_batch_size", 5),
+        ("reporters", ["console"]),
+        ("train.log_every", 7),
+        ("train.checkpoint_every", 33),
+        ("train.keep_checkpoints", 9),
+    ],
+)
+def test_the_fingerprint_ignores_what_cannot_change_the_result(
+    arm: Arm, registry: Registry, key: str, value: object
 ) -> None:
-    same = with_overrides(arm, {"speed.threads": 3, "reporters": ["console"]}, registry)
-    other = with_overrides(arm, {"optim.lr": 0.0011}, registry)
-    assert fingerprint(same) == fingerprint(arm)
-    assert fingerprint(other) != fingerprint(arm)
+    other = with_overrides(arm, {key: value}, registry)
+    assert settings_of(other) != settings_of(arm)
+    assert fingerprint(other) == fingerprint(arm)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("optim.lr", 0.0011), ("train.evals", 7), ("train.batch_size", 5)]
+)
+def test_the_fingerprint_tells_choices_apart(
+    arm: Arm, registry: Registry, key: str, value: object
+) -> None:
+    assert fingerprint(with_overrides(arm, {key: value}, registry)) != fingerprint(arm)
     assert len(fingerprint(arm)) == 64
 
 

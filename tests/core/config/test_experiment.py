@@ -103,6 +103,7 @@ def test_a_fault_that_all_arms_share_is_told_once(problems: Problems, ground: st
     ("line", "said"),
     [
         ("batch_size = 3", "question.toml:5: batch_size: unknown key here; did you mean 'train.ba"),
+        ("speed.compile = true", "question.toml:5: speed.compile: unknown key"),
         ("optim = 3", "question.toml:5: optim: must be a table of lr, beta1"),
         ("size = 3", "question.toml:5: size: must name: one size preset of tiny, mini (got 3)"),
         ("size.hidden_size = 97", "question.toml:5: size: hidden_size 97 is not divisible by"),
@@ -142,6 +143,13 @@ def test_what_is_wrong_is_said_where_it_was_given(
         ("objective.nsp.weight = 2.0", "objective.nsp: nothing reads it: not in objectives"),
         ("objective.mlmm.weight = 2.0", "objective.mlmm: nothing reads it: not in objectives; di"),
         ("reporter.console = {}", "reporter.console: nothing reads it: not in reporters"),
+        (
+            'tokenizer = { path = "a/tokenizer.json", kind = "bpe" }',
+            'tokenizer.kind: nothing reads it: the tokenizer is loaded from "a/tokenizer.json"',
+        ),
+        ('tokenizer = { path = "t.json", vocab_size = 99 }', "tokenizer.vocab_size: nothing reads"),
+        ('tokenizer = { path = "t.json", lowercase = true }', "tokenizer.lowercase: nothing reads"),
+        ('tokenizer = { path = "vocab.txt", vocab_size = 99 }', "tokenizer.vocab_size: nothing re"),
         ("sweep.trials = 3", "sweep.trials: nothing reads it: there is no [sweep.space]"),
         ('sweep.pruner = "none"', "sweep.pruner: nothing reads it: there is no [sweep.space]"),
     ],

@@ -49,6 +49,27 @@ def test_held_out_documents_are_not_trained_on(ready: Callable[..., Training]) -
     assert len(split.train) + len(split.held_out) == training.store.num_documents
 
 
+def test_a_few_sequences_come_from_all_over_the_held_out_documents(
+    ready: Callable[..., Training],
+) -> None:
+    training = ready(train={"held_out": 0.5})
+    tokens, starts = training.store.tokens, training.store.sentence_offsets
+    seen = set()
+    for batch in training.held_out.batches("single", 12):
+        for ids, real in zip(batch.input_ids, batch.attention_mask, strict=True):
+            content = ids[real][1:-1].tolist()
+            seen |= {
+                document
+                for document in training.held_out.documents.tolist()
+                if content[:4] == tokens[_start(training, document, starts) :][:4].tolist()
+            }
+    assert len(seen) > 4
+
+
+def _start(training: Training, document: int, starts: Any) -> int:
+    return int(starts[training.store.document_offsets[document]])
+
+
 def test_means_are_over_targets_and_not_over_batches(ready: Callable[..., Training]) -> None:
     training = ready()
     training.model.eval()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from clozebox.pretraining.passes import count_targets, means, passes_of
+from clozebox.pretraining.passes import count_targets, forward, means, passes_of
 from clozebox.training.console import Console
 from clozebox.training.setup import Training, set_up
 
@@ -70,3 +71,30 @@ def test_the_token_table_is_the_decoder_and_counts_once(ready: Callable[..., Tra
     assert all(objective.head.token_table is table for objective in model.each_objective())
     names = [name for name, p in model.named_parameters() if p is table]
     assert len(names) == 1
+
+
+def test_a_term_carries_its_own_weight_times_its_objectives(
+    ready: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = ready(objective={"hidden": {"weight": 3.0}})
+    [one] = passes_of(training.model, training.batches(0)[0])
+    [objective] = one.objectives
+    plain = objective.forward
+
+    def two_terms(hidden: Any, view: Any) -> Any:
+        [term] = plain(hidden, view).values()
+        return {"hidden": term, "hidden_more": replace(term, weight=50.0)}
+
+    monkeypatch.setattr(objective, "forward", two_terms)
+    weights = {name: term.weight for name, term in forward(training.model, one).items()}
+    assert weights == {"hidden": 3.0, "hidden_more": 150.0}
+
+
+def test_two_objectives_with_a_term_of_one_name_are_refused(
+    ready: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = ready(objectives=["hidden", "pair"])
+    [one] = passes_of(training.model, training.batches(0)[0])
+    monkeypatch.setattr(one.objectives[1], "targets", one.objectives[0].targets)
+    with pytest.raises(ValueError, match="term named 'hidden'"):
+        count_targets([one])

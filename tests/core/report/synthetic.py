@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ def write_run(
     flops_per_step: float = 2e11,
     fingerprint: str | None = None,
     trial: int | None = None,
+    provenance: Mapping[str, Any] | None = None,
     **extra: Sequence[float],
 ) -> Path:
     """One run that evaluated ``losses`` every ``every`` steps; ``extra`` are more metrics."""
@@ -42,7 +45,8 @@ def write_run(
         "plugins": [],
     }
     (path / "resolved.json").write_text(json.dumps(resolved))
-    (path / "provenance.json").write_text(json.dumps({"parameters": 4_385_920 + index}))
+    facts = {"parameters": 4_385_920 + index, **(provenance or {})}
+    (path / "provenance.json").write_text(json.dumps(facts))
     lines = [_line(0, flops_per_step, {"train/mlm_loss": 9.0})]
     for i, loss in enumerate(losses):
         step = every * (i + 1)
@@ -63,6 +67,14 @@ def write_run(
     }
     (path / "status.json").write_text(json.dumps(status))
     return path
+
+
+@contextmanager
+def training(path: Path) -> Iterator[None]:
+    """Hold the lock of the run in ``path``, as the process that trains it does."""
+    with (path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _line(step: int, flops_per_step: float, metrics: dict[str, float]) -> dict[str, float]:

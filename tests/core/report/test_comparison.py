@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.core.report.synthetic import write_run
+from tests.core.report.synthetic import training, write_run
 
 from clozebox.errors import UserError
 from clozebox.report import compare_runs, summary, verdicts
 from clozebox.report.curves import learning_curve
 from clozebox.report.notes import notes
+from clozebox.report.page import as_page
 
 
 def test_arms_come_in_the_order_of_the_experiment_and_the_first_is_the_baseline(
@@ -63,12 +65,65 @@ def test_an_interval_clear_of_zero_is_not_enough_when_many_arms_are_compared(
 
 
 def test_runs_that_did_not_finish_leave_the_means_but_are_named(experiment: Path) -> None:
-    write_run(experiment, "masked", 7, [2.0, 1.0], state="running")
-    comparison = compare_runs(experiment)
+    with training(write_run(experiment, "masked", 7, [2.0, 1.0], state="running")):
+        comparison = compare_runs(experiment)
     assert set(comparison.baseline.values("eval/cloze_loss")) == {0, 1, 2, 3, 4}
     said = notes(comparison)
     assert "Left out: forward seed 5 diverged at step 7 of 77: the loss is nan." in said
     assert "Left out: masked seed 7 is running at step 14 of 77." in said
+
+
+def test_arms_that_were_measured_differently_get_no_verdict(tmp_path: Path) -> None:
+    small = {"tokenizer": {"vocab_size": 2048}, "evaluation": {"cloze": {"rate": 0.15}}}
+    large = {"tokenizer": {"vocab_size": 4096}, "evaluation": {"cloze": {"rate": 0.4}}}
+    alike = {**small, "optim": {"lr": 0.01}, "evaluation": {**small["evaluation"], "own": {"n": 3}}}
+    for seed in range(4):
+        write_run(tmp_path / "e", "small", seed, [3.0 + 0.01 * seed], settings=small)
+        write_run(tmp_path / "e", "large", seed, [2.0], index=1, settings=large)
+        write_run(tmp_path / "e", "alike", seed, [2.0], index=2, settings=alike)
+    comparison = compare_runs(tmp_path / "e")
+    unlike, like = verdicts(comparison, "eval/cloze_loss")
+    assert unlike.outcome == "unknown"
+    assert unlike.sentence == (
+        "large was not measured with the same instrument: evaluation.cloze.rate differs "
+        "(0.15, 0.4); tokenizer.vocab_size differs (2048, 4096)."
+    )
+    assert like.outcome == "better"
+    assert '<span class="pill unknown">no verdict</span>' in as_page(comparison)
+
+
+@pytest.mark.parametrize(
+    ("key", "same"),
+    [
+        ("corpus.name", False),
+        ("train.seq_length", False),
+        ("train.held_out", False),
+        ("train.batch_size", True),
+        ("masking.rate", True),
+    ],
+)
+def test_the_instrument_is_text_tokens_length_and_blanks(
+    tmp_path: Path, key: str, same: bool
+) -> None:
+    section, name = key.split(".")
+    for seed in range(3):
+        for index, value in enumerate((0.25, 0.75)):
+            loss = [3.0 + index + 0.01 * seed * index]
+            settings = {section: {name: value}}
+            write_run(tmp_path / "e", f"arm-{index}", seed, loss, index=index, settings=settings)
+    (verdict,) = verdicts(compare_runs(tmp_path / "e"), "eval/cloze_loss")
+    assert verdict.outcome == ("worse" if same else "unknown")
+
+
+def test_a_run_whose_process_was_killed_has_stopped(experiment: Path) -> None:
+    run = write_run(experiment, "masked", 7, [2.0, 1.0], state="running")
+    said = (
+        "Left out: masked seed 7 stopped at step 14 of 77: "
+        "process gone; the same command resumes it."
+    )
+    for _ in range(2):  # a lock file that nobody holds is no different from none
+        assert said in notes(compare_runs(experiment))
+        (run / ".lock").touch()
 
 
 def test_a_finished_run_whose_metric_is_not_a_number_is_left_out_and_named(
@@ -130,6 +185,40 @@ def test_the_notes_say_what_the_arms_spent_alike_and_what_not(tmp_path: Path) ->
     assert first == (
         "Every arm spent the same steps, tokens and seconds (within 2 %); FLOPs differ."
     )
+
+
+def test_unequal_steps_are_explained_where_the_flops_agree(tmp_path: Path) -> None:
+    write_run(tmp_path / "e", "a", 0, [3.0], every=100, flops_per_step=2.02e11)
+    write_run(tmp_path / "e", "b", 0, [3.5], index=1, every=200, flops_per_step=1e11)
+    first = notes(compare_runs(tmp_path / "e"))[0]
+    assert first == (
+        "The arms spent the same FLOPs; steps, tokens and seconds differ, "
+        "as their steps cost differently."
+    )
+
+
+def test_runs_of_other_code_or_another_machine_are_told_apart(tmp_path: Path) -> None:
+    def session(commit: str, sha: str, threads: int, dirty: bool = False) -> dict[str, Any]:
+        return {
+            "git": {"commit": commit * 5, "dirty": dirty},
+            "plugins": {"mlm": {"version": "1", "sha256": sha}},
+            "libraries": {"torch": "2.9"},
+            "numerics": {"threads": threads},
+        }
+
+    old, new = session("a1b2c3d4", "x", 4), session("d4e5f6a7", "y", 2)
+    write_run(tmp_path / "e", "a", 0, [3.0], provenance=old)
+    write_run(tmp_path / "e", "a", 1, [], state="failed", provenance=new)
+    assert not any("The runs were" in note for note in notes(compare_runs(tmp_path / "e")))
+    resumed = {"sessions": [old, session("a1b2c3d4", "x", 4, dirty=True), new]}
+    write_run(tmp_path / "e", "a", 2, [3.0], provenance=resumed)
+    said = [note for note in notes(compare_runs(tmp_path / "e")) if "The runs were" in note]
+    assert said == [
+        "The runs were trained by 3 versions of the code "
+        "(commits a1b2c3d, a1b2c3d with local changes, d4e5f6a).",
+        "The runs were trained by different versions of plugin mlm.",
+        "The runs were not computed alike: threads 4, 2.",
+    ]
 
 
 def test_a_curve_is_the_mean_over_seeds_where_all_looked_and_then_their_ends(

@@ -54,6 +54,16 @@ def test_a_finished_search_shows_the_best_values_and_warns_of_them(lab, invoke):
     assert "fresh seeds" in result.output
 
 
+def test_a_finished_search_lists_the_trials_that_could_not_be_trained(lab, invoke):
+    widths = '[sweep]\ntrials = 1\n[sweep.space]\n"size.hidden_size" = '
+    lab.write(seeds=[1], sweep=widths + "{ low = 6, high = 3000, integer = true }\n")
+    lab.child()
+    result = invoke()
+    assert result.exit_code == 0
+    assert "plain trial 0 pruned: size.hidden_size = " in result.output
+    assert "is not divisible by num_attention_heads 3" in result.output
+
+
 def test_a_failure_shows_its_reason_its_log_and_how_to_retry(lab, invoke):
     lab.write(seeds=[0])
     lab.child(wide__0="failed")

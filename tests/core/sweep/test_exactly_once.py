@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 
 from clozebox.sweep.lock import FolderLock
+from clozebox.sweep.run_queue import RunQueue
 
 RUNS = [f"{arm}/seed-{seed}" for arm in ("masked", "plain", "wide") for seed in (0, 4)]
 
@@ -77,7 +79,30 @@ def test_a_locked_folder_is_passed_over_until_it_is_let_go(lab, monkeypatch):
     result, printed = lab.sweep()
     assert result.tally.done == 2
     assert printed.index("wide seed 0 done") < printed.index("plain seed 0 done")
-    assert "waiting for another sweep" in printed
+    assert "waiting for another process's plain seed 0" in printed
+
+
+def test_a_run_that_is_trained_without_a_sweep_is_passed_over_until_it_is_let_go(lab, monkeypatch):
+    lab.write(seeds=[0], arms='[[arm]]\nname = "plain"\n[[arm]]\nname = "wide"\noptim.lr = 5e-3\n')
+    lab.child(plain__0="failed")  # as it would, could it not lock its directory
+    folder = lab.root / "plain" / "seed-0"
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        real, looks = RunQueue.claim, []
+
+        def note(queue):
+            looks.append(queue)
+            if len(looks) == 4:
+                lab.child()
+                lock.close()
+            return real(queue)
+
+        monkeypatch.setattr(RunQueue, "claim", note)
+        result, printed = lab.sweep()
+    assert (result.tally.done, result.tally.failed) == (2, ())
+    assert printed.index("wide seed 0 done") < printed.index("plain seed 0 done")
+    assert "waiting for another process's plain seed 0" in printed
 
 
 def test_children_share_the_cores_unless_the_run_says_how_many(lab, monkeypatch):

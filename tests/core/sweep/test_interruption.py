@@ -80,7 +80,7 @@ def test_a_child_that_outlives_its_killed_sweep_is_waited_for(lab, wait_until):
     result, printed = lab.sweep()
     assert result.tally.done == 1
     assert lab.starts() == {"plain/seed-0": [0]}
-    assert "waiting for another sweep's plain seed 0" in printed
+    assert "waiting for another process's plain seed 0" in printed
 
 
 def test_an_interrupted_trial_keeps_its_number(lab, interrupt_soon):

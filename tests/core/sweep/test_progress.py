@@ -9,7 +9,7 @@ import pytest
 from clozebox.sweep.progress import CLEAR_LINE, Progress, duration
 from clozebox.sweep.tally import Tally
 
-TALLY = Tally(planned=7, done=2, pruned=1, failed=(), training=())
+TALLY = Tally(planned=7, done=2, pruned=1, failed=(), dropped=(), training=())
 
 
 class Terminal(io.StringIO):

@@ -181,6 +181,69 @@ def test_a_failing_run_says_why(
     assert (run.path / "told.txt").read_text().splitlines()[-1] == "finish failed"
 
 
+def test_a_reporter_that_raises_is_named_and_the_run_goes_on(
+    make_run: MakeRun,
+    train: Callable[[RunDirectory], int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = make_run(reporters=["told"])
+    (run.path / "told.txt").mkdir()  # so that it cannot be written
+    assert train(run) == 0
+    assert "Told failed and is left out" in capsys.readouterr().out
+
+
+def test_speed_can_be_changed_when_a_run_is_taken_up_again(
+    make_run: MakeRun, train: Callable[[RunDirectory], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    with monkeypatch.context() as patch:
+        _interrupt_after(patch, 4)
+        assert train(run) == 130
+    again = make_run(speed={"micro_batch_size": 2})
+    assert again.path == run.path
+    assert again.resolved()["settings"]["speed"]["micro_batch_size"] == 2
+    assert train(again) == 0
+
+
+def test_every_start_of_a_run_is_on_record(
+    make_run: MakeRun, train: Callable[[RunDirectory], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    with monkeypatch.context() as patch:
+        _interrupt_after(patch, 4)
+        train(run)
+    train(run)
+    assert len(json.loads((run.path / "provenance.json").read_text())["sessions"]) == 2
+
+
+def test_other_text_under_a_run_is_refused(
+    make_run: MakeRun, train: Callable[[RunDirectory], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    with monkeypatch.context() as patch:
+        _interrupt_after(patch, 4)
+        train(run)
+    last = newest_checkpoint(run.checkpoints)
+    assert last is not None
+    monkeypatch.setattr(
+        "clozebox.training.resume.load_state", lambda _: {"tokens_read": "of another corpus"}
+    )
+    with pytest.raises(UserError, match="was trained on other text"):
+        train(run)
+
+
+def test_a_corpus_too_small_for_its_held_out_pairs_is_refused_before_the_first_step(
+    make_run: MakeRun, train: Callable[[RunDirectory], int]
+) -> None:
+    run = make_run(corpus={"name": "toy", "documents": 6}, objectives=["pair"], masking="none")
+    with pytest.raises(UserError):
+        train(run)
+    status = run.status()
+    assert status is not None
+    assert (status["state"], status["step"]) == ("failed", 0)
+    assert not run.metrics()
+
+
 def test_a_done_run_is_not_trained_again(
     make_run: MakeRun, train: Callable[[RunDirectory], int]
 ) -> None:
@@ -232,7 +295,7 @@ def test_equal_flops_give_the_costlier_objective_fewer_steps(
         assert train(run) == 0
         spent[name] = run.metrics()[-1]
     assert spent["ahead"]["step"] < spent["hidden"]["step"]
-    assert spent["ahead"]["flops"] == pytest.approx(spent["hidden"]["flops"], rel=0.05)
+    assert spent["ahead"]["flops"] == pytest.approx(spent["hidden"]["flops"], rel=0.08)
 
 
 @pytest.mark.slow
