@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -44,6 +44,10 @@ class Examples(ABC, Generic[Table]):
 
     def __len__(self) -> int:
         """Examples in an epoch."""
+        return self._length
+
+    @cached_property
+    def _length(self) -> int:
         return self._size(self._cached_table(0))
 
     def rows(self, first: int, count: int) -> Rows:

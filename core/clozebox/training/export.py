@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clozebox.config import arm_of
-from clozebox.data import prepare
+import numpy as np
+
+from clozebox.config import Arm, arm_of
+from clozebox.data import TokenStore, make_examples, prepare
 from clozebox.errors import UserError
 from clozebox.model.hugging_face import Exported, write_folder
-from clozebox.pretraining import PretrainingModel
+from clozebox.pretraining import Batch, PretrainingModel, passes_of
 from clozebox.training.checkpoint import load_state, load_weights, newest_checkpoint
 from clozebox.training.resume import require_same_tokens
 from clozebox.training.run_directory import RunDirectory
@@ -35,8 +37,24 @@ def export_run(
     store = prepare(arm.data.corpus, arm.data.tokenizer, Path(resolved["cache"]), say=say)
     require_same_tokens(run, load_state(checkpoint), store)
     model = PretrainingModel(arm, store.vocabulary)
+    if not _reads_both_sides(model, arm, store):
+        raise UserError(
+            f"{run.path} learned to read one side only; Hugging Face's BERT reads both, and would "
+            "compute something else with its weights"
+        )
     load_weights(checkpoint, model)
     weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
     return write_folder(
         folder, model.embedding, model.encoder, weights, store.tokenizer(), store.vocabulary
     )
+
+
+def _reads_both_sides(model: PretrainingModel, arm: Arm, store: TokenStore) -> bool:
+    """Whether any objective of the arm looks at a sequence from both sides, asked with one row."""
+    documents = np.arange(store.num_documents)
+    examples = make_examples(
+        arm.examples, store, documents, arm.train.seq_length, arm.train.short_seq_prob, seed=0
+    )
+    masking = None if arm.masking is None else arm.masking.build(store.vocabulary)
+    batch = Batch.of(examples.rows(0, 1), store.vocabulary, masking, seed=0, first=0)
+    return any(one.view.attention.kind == "bidirectional" for one in passes_of(model, batch))

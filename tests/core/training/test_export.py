@@ -59,3 +59,10 @@ def test_a_model_that_is_not_bert_is_refused(
     with pytest.raises(UserError, match='layer_norm is "pre"'):
         export_run(run, tmp_path / "folder", registry, silent)
     assert not (tmp_path / "folder").exists()
+
+
+def test_a_one_sided_model_is_refused(make_run: MakeRun, registry: Any, tmp_path: Path) -> None:
+    run = make_run(**BERT, **SHORT, objectives=["ahead"], masking="none")
+    assert run_training(run, registry, Console()) == 0
+    with pytest.raises(UserError, match="one side only"):
+        export_run(run, tmp_path / "folder", registry, silent)
