@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clozebox.errors import UserError, did_you_mean
-from clozebox.report.records import RunRecord, finite, read_runs
+from clozebox.report.records import COSTS, RunRecord, finite, read_runs
 from clozebox.report.statistics import (
     Estimate,
     PairedDifference,
@@ -90,6 +90,12 @@ class Comparison:
     @property
     def baseline(self) -> ArmRuns:
         return self.arms[0]
+
+    @property
+    def budget(self) -> str:
+        """What the arms were given alike: ``steps``, ``tokens``, ``flops`` or ``seconds``."""
+        given = self.baseline.settings.get("budget") or {}
+        return next((kind for kind in COSTS if given.get(kind) is not None), "steps")
 
     @property
     def runs(self) -> list[RunRecord]:

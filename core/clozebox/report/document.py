@@ -21,6 +21,7 @@ def as_document(comparison: Comparison, beside: Path | None = None) -> dict[str,
     return {
         "experiment": comparison.experiment,
         "question": comparison.question,
+        "budget": comparison.budget,
         "metric": comparison.metric,
         "baseline": comparison.baseline.name,
         "summary": summary(comparison),

@@ -3,7 +3,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const NAMESPACE = document.getElementById("curves").namespaceURI;
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 const AXES = { steps: "steps", tokens: "tokens read", flops: "training FLOPs", seconds: "training time" };
-const choice = { metric: 0, axis: "steps", range: 0 };
+const choice = { metric: 0, axis: data.budget, range: 0 };
 
 const colour = (arm) => "var(--arm-" + (arm % 8) + ")";
 const dash = (arm) => DASHES[Math.floor(arm / 8) % DASHES.length];
@@ -216,6 +216,7 @@ function draw() { drawCurves(); drawForest(); }
 
 data.metrics.forEach((metric, i) => option(document.getElementById("metric"), i, metric.name));
 Object.entries(AXES).forEach(([axis, text]) => option(document.getElementById("axis"), axis, text));
+document.getElementById("axis").value = choice.axis;
 for (const name of Object.keys(choice))
   document.getElementById(name).addEventListener("change", (event) => {
     choice[name] = name === "axis" ? event.target.value : Number(event.target.value);

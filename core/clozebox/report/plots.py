@@ -20,9 +20,11 @@ AXIS_LABELS = {
 
 
 def write_figure(
-    comparison: Comparison, path: Path, metric: str | None = None, cost: str = "steps"
+    comparison: Comparison, path: Path, metric: str | None = None, cost: str | None = None
 ) -> None:
     """Write curves and differences side by side; the suffix says PNG, SVG or PDF.
+
+    The curves are drawn against ``cost``; by default, against what the arms were given alike.
 
     Raises:
         UserError: matplotlib is not installed, or cannot write that kind of file.
@@ -43,7 +45,7 @@ def write_figure(
     ):
         figure = Figure(figsize=(9.6, 3.8), layout="constrained")
         curves, forest = figure.subplots(1, 2, width_ratios=(3, 2))
-        _draw_curves(curves, comparison, chosen, cost)
+        _draw_curves(curves, comparison, chosen, cost or comparison.budget)
         _draw_differences(forest, comparison, chosen)
         figure.suptitle(comparison.question, fontsize=11)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -246,3 +246,14 @@ def test_wrong_names_are_refused_with_what_there_is(experiment: Path, tmp_path: 
     write_run(tmp_path / "other", "a", 0, [1.0])
     with pytest.raises(UserError, match="several experiments, compare one: objective, other"):
         compare_runs(tmp_path)
+
+
+def test_curves_are_drawn_against_what_the_arms_were_given_alike() -> None:
+    from types import SimpleNamespace
+
+    from clozebox.report.comparison import ArmRuns, Comparison
+
+    for budget, expected in (({"flops": 1e9}, "flops"), ({"steps": 5}, "steps"), ({}, "steps")):
+        run: Any = SimpleNamespace(resolved={"settings": {"budget": budget}})
+        comparison = Comparison(Path(), (ArmRuns("a", (run,)),), "eval/cloze_loss")
+        assert comparison.budget == expected
