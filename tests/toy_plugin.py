@@ -103,7 +103,6 @@ class ToyPair(ObjectiveConfig):
     example: ClassVar[Any] = "pair"
 
     def build(self, context: Any) -> Any:
-        import torch
         from torch import nn
 
         from clozebox.pretraining import Objective, Term
@@ -117,7 +116,7 @@ class ToyPair(ObjectiveConfig):
                 return batch.plain if batch.masking is None else batch.masked
 
             def targets(self, view: Any) -> Any:
-                return {self.name: torch.tensor(view.input_ids.shape[0])}
+                return {self.name: view.input_ids.new_full((), view.input_ids.shape[0])}
 
             def forward(self, hidden: Any, view: Any) -> Any:
                 logits = self.classifier(hidden[:, 0])

@@ -18,7 +18,7 @@ class NextSentencePrediction(Objective):
         return batch.plain if batch.masking is None else batch.masked
 
     def targets(self, view: View) -> dict[str, Tensor]:
-        return {"nsp": view.input_ids.new_tensor(view.input_ids.shape[0])}
+        return {"nsp": view.input_ids.new_full((), view.input_ids.shape[0])}
 
     def forward(self, hidden: Tensor, view: View) -> Terms:
         logits = self.classifier(self.pooler(hidden)).float()  # (B, 2)
