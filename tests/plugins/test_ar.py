@@ -48,3 +48,12 @@ def test_both_directions_score_the_same_number_of_tokens(training: Training) -> 
     [ahead] = forward.targets(forward.view(batch)).values()
     [behind] = backward.targets(backward.view(batch)).values()
     assert ahead == behind == (batch.attention_mask.sum(1) - 1).sum()
+
+
+@pytest.mark.parametrize("name", ["ar_forward", "ar_backward"])
+def test_a_cloze_asks_for_the_chosen_tokens_and_no_others(training: Training, name: str) -> None:
+    [batch] = training.batches(0)
+    chosen = ~batch.special_tokens_mask & (batch.uniform("test") < 0.3)
+    view = training.model.objectives[name].cloze(batch, chosen)
+    asked = view.labels[view.labels != IGNORE_INDEX]
+    assert sorted(asked.tolist()) == sorted(batch.input_ids[chosen].tolist())
