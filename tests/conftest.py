@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 
 from clozebox.registry import Registry, load_registry
+
+# Toy models are faster on one thread, and two would fight over the cores of a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TOY_PLUGIN = Path(__file__).parent / "toy_plugin.py"
 

@@ -103,7 +103,7 @@ def _print_result(workspace: Workspace, result: SweepResult, experiment: Path) -
             click.echo(f"  still training: {training}")
     elif workspace.experiment.sweep.space:
         _print_best(workspace, result)
-    else:
+    elif tally.done:
         click.echo(f"to compare the arms: clozebox compare {experiment}")
 
 

@@ -75,7 +75,10 @@ def check_together(table: Table, objectives: Objectives, problems: Problems) -> 
     masking = table.get(("masking", "name"))
     needs = [objective.name for objective in objectives if objective.needs_masking]
     if masking == "none" and needs:
-        text = f"objective '{needs[0]}' predicts what masking hides, but masking is 'none'"
+        text = (
+            f"objective '{needs[0]}' predicts what masking hides, and there is none; "
+            'say masking = { name = "...", rate = 0.15 }'
+        )
         problems.add(table.origin(("masking",)), ("masking",), text)
     elif masking != "none" and objectives and not needs:
         text = (

@@ -172,13 +172,17 @@ def _metrics_of(runs: Sequence[RunRecord]) -> set[str]:
 
 
 def _grouped(runs: Sequence[RunRecord]) -> list[ArmRuns]:
-    """By arm; runs of one arm with different settings are never pooled but told apart by hash."""
+    """By arm; runs of one arm with different settings are never pooled but told apart by hash.
+
+    Runs that never got to an evaluation do not tell: they measure nothing that could be pooled.
+    """
     prints: dict[str, set[str]] = {}
     for run in runs:
-        prints.setdefault(run.arm, set()).add(str(run.resolved["fingerprint"]))
+        if run.evaluations:
+            prints.setdefault(run.arm, set()).add(str(run.resolved["fingerprint"]))
     groups: dict[str, list[RunRecord]] = {}
     for run in runs:
-        mixed = len(prints[run.arm]) > 1
+        mixed = len(prints.get(run.arm, ())) > 1
         name = f"{run.arm}@{run.resolved['fingerprint'][:6]}" if mixed else run.arm
         groups.setdefault(name, []).append(run)
     return [ArmRuns(name, tuple(members)) for name, members in groups.items()]

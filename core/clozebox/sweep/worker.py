@@ -94,7 +94,9 @@ class Supervisor:
         return True
 
     def _stop(self) -> None:
-        self._tell_once(f"stopping: {len(self.jobs)} run(s) are saving (once more to kill them)")
+        self._tell_once(
+            f"stopping: {len(self.jobs)} run(s) save what they have (once more to kill them)"
+        )
         for job in self.jobs:
             if job.asked is None:
                 job.stop("interrupted")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from clozebox.config.settings import Arm, Budget
+from clozebox.errors import UserError
 from clozebox.model import FORWARD_AND_BACKWARD, head_flops
 from clozebox.pretraining.batch import Batch
 from clozebox.pretraining.model import PretrainingModel
@@ -97,17 +98,28 @@ class Plan:
 
     @classmethod
     def of(cls, budget: Budget, cost: StepCost) -> Plan:
-        """Tokens and FLOPs become steps, so that the schedule is known from the start."""
+        """Tokens and FLOPs become steps, so that the schedule is known from the start.
+
+        Raises:
+            UserError: the budget does not come to one step.
+        """
         if budget.seconds is not None:
             return cls(None, budget.seconds)
         if budget.steps is not None:
             return cls(budget.steps, None)
         if budget.tokens is not None:
-            return cls(max(1, round(budget.tokens / cost.tokens)), None)
-        return cls(max(1, round((budget.flops or 0.0) / cost.flops_per_step)), None)
+            return cls(_whole_steps("tokens", budget.tokens, cost.tokens), None)
+        return cls(_whole_steps("flops", budget.flops or 0.0, cost.flops_per_step), None)
 
     def progress(self, spent: Spent) -> float:
         """The share of the budget that is spent, 0 to 1."""
         if self.steps is not None:
             return min(1.0, spent.step / self.steps)
         return min(1.0, spent.seconds / (self.seconds or 1.0))
+
+
+def _whole_steps(kind: str, budget: float, cost: float) -> int:
+    steps = round(budget / cost)
+    if steps == 0:
+        raise UserError(f"budget.{kind} = {budget:.3g} is too little: one step costs {cost:.3g}")
+    return steps

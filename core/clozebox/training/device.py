@@ -61,9 +61,11 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"speed.device = {name!r} cannot be used here: {reason}") from None
+    except (RuntimeError, AssertionError):
+        raise UserError(
+            f"speed.device = {name!r}: there is no such device here; auto, cpu, cuda and cuda:<n> "
+            "are what it may be"
+        ) from None
     return device
 
 

@@ -45,7 +45,10 @@ def run_training(run: RunDirectory, registry: Registry, console: Console) -> int
             run.write_status("failed", reason=str(error))
             raise
         except SystemExit:
-            run.write_status("interrupted", reason="ended before it could save")
+            run.write_status("interrupted", reason="stopped before its first step")
+            console.say(
+                "stopped before the first step: nothing to save; the same command starts it"
+            )
             raise
         except Exception as error:
             run.write_status("failed", reason=_reason(error))

@@ -44,7 +44,7 @@ class RunDirectory:
         over what cannot change its result: speed, reporters, and how the experiment sees it.
 
         Raises:
-            UserError: the folder holds a run with other settings.
+            UserError: the folder holds a run with other settings, and it has begun.
         """
         from clozebox.config import fingerprint, settings_of
 
@@ -65,7 +65,9 @@ class RunDirectory:
             "cache": str(cache.resolve()),
         }
         held = run.resolved() if (path / "resolved.json").exists() else None
-        if held is not None and held["fingerprint"] != wanted["fingerprint"]:
+        other = held is not None and held["fingerprint"] != wanted["fingerprint"]
+        # A run that never made a step, such as one whose corpus was not found, has nothing to lose.
+        if held is not None and other and run.has_begun():
             raise UserError(_other_settings(path, held["settings"], wanted["settings"]))
         if held is not None and (run.status() or {}).get("state") == "done":
             wanted["settings"] = held["settings"]  # what it ran with, its speed included
@@ -94,6 +96,10 @@ class RunDirectory:
         except FileNotFoundError:
             raise UserError(f"{self.path} is not a run: it holds no resolved.json") from None
 
+    def has_begun(self) -> bool:
+        """Whether there is anything to lose: a metric or a checkpoint."""
+        return bool(self.metrics()) or any(self.checkpoints.glob("step-*"))
+
     def status(self) -> dict[str, Any] | None:
         """How far the run got, or None before it first started."""
         try:
@@ -118,12 +124,13 @@ class RunDirectory:
 
 
 def all_runs(folder: Path) -> list[RunDirectory]:
-    """Every run below ``folder``, by arm and then by seed as a number."""
+    """Every run below ``folder``, by experiment, arm, trial and seed."""
     found = [RunDirectory(file.parent) for file in folder.glob("**/resolved.json")]
 
-    def place(run: RunDirectory) -> tuple[int, str, int, int]:
-        resolved = run.resolved()
-        return resolved["arm_index"], resolved["arm"], resolved["trial"] or 0, resolved["seed"]
+    def place(run: RunDirectory) -> tuple[str, int, str, int, int]:
+        asked = run.resolved()
+        trial = asked["trial"] or 0
+        return asked["experiment"], asked["arm_index"], asked["arm"], trial, asked["seed"]
 
     return sorted(found, key=place)
 

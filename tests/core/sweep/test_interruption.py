@@ -19,7 +19,7 @@ def test_ctrl_c_saves_the_children_and_the_next_sweep_resumes_them(lab, wait_unt
     process.send_signal(signal.SIGINT)
     printed = process.communicate(timeout=30)[0]
     assert process.returncode == 130
-    assert "2 run(s) are saving" in printed
+    assert "2 run(s) save what they have" in printed
     assert lab.status("plain/seed-0")["state"] == "interrupted"
     lab.child(steps=40)
     result, _ = lab.sweep(workers=2)

@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from clozebox.config.settings import Budget
+from clozebox.errors import UserError
 from clozebox.training.budget import Plan, Spent, StepCost
 from clozebox.training.console import Console
 from clozebox.training.setup import set_up, survey_costs
@@ -44,8 +45,13 @@ def test_flops_and_tokens_become_steps() -> None:
     assert Plan.of(Budget(flops=1300.0), COST).steps == 10
     assert Plan.of(Budget(tokens=400.0), COST).steps == 8
     assert Plan.of(Budget(steps=7), COST).steps == 7
-    assert Plan.of(Budget(flops=1.0), COST).steps == 1
     assert Plan.of(Budget(seconds=3.0), COST).steps is None
+
+
+@pytest.mark.parametrize("budget", [Budget(flops=50.0), Budget(tokens=20.0)])
+def test_a_budget_below_one_step_is_refused_and_not_overspent(budget: Budget) -> None:
+    with pytest.raises(UserError, match="one step costs"):
+        Plan.of(budget, COST)
 
 
 def test_progress_goes_from_nothing_to_one() -> None:

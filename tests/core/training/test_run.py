@@ -244,6 +244,14 @@ def test_a_corpus_too_small_for_its_held_out_pairs_is_refused_before_the_first_s
     assert not run.metrics()
 
 
+def test_a_run_that_never_made_a_step_gives_way_to_its_correction(
+    make_run: MakeRun, train: Callable[[RunDirectory], int]
+) -> None:
+    with pytest.raises(UserError, match="toaster"):
+        train(make_run(speed={"device": "toaster"}, train={"batch_size": 5}))
+    assert train(make_run(train={"batch_size": 4})) == 0
+
+
 def test_a_done_run_is_not_trained_again(
     make_run: MakeRun, train: Callable[[RunDirectory], int]
 ) -> None:
@@ -255,9 +263,9 @@ def test_a_done_run_is_not_trained_again(
 
 
 def test_other_settings_in_the_same_folder_are_refused_with_the_keys_that_differ(
-    make_run: MakeRun,
+    make_run: MakeRun, train: Callable[[RunDirectory], int]
 ) -> None:
-    make_run()
+    assert train(make_run()) == 0
     with pytest.raises(UserError, match=r"train\.batch_size: 6 there, 5 now"):
         make_run(train={"batch_size": 5})
 

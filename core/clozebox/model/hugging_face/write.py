@@ -100,7 +100,8 @@ def _require_bert(embedding: Embedding, encoder: Encoder) -> BertEncoder:
     if encoder.layer_norm != "post":
         raise UserError(
             f'cannot export: encoder.layer_norm is "{encoder.layer_norm}", and BERT has "post", '
-            f"LayerNorm after each residual sum; {WHY}"
+            f"LayerNorm after each residual sum; {WHY}. Train with encoder.layer_norm "
+            'set to "post" to export'
         )
     if embedding.norm.eps != encoder.layer_norm_eps:
         raise UserError(
