@@ -23,22 +23,26 @@ class Point:
 
 
 def learning_curve(arm: ArmRuns, metric: str) -> list[Point]:
-    """Points at the steps that every finished seed evaluated, then the end of each seed.
+    """One point for each evaluation that every finished seed has, and one for the end of each.
 
-    The ends are averaged whatever their steps, since a budget of seconds or FLOPs stops seeds at
-    different ones.
+    The n-th evaluations belong together, not those at one step: they are spread over the budget, and
+    a budget of FLOPs, tokens or seconds comes to other steps for other seeds.
     """
-    seeds = [
-        [look for look in run.evaluations if math.isfinite(look.metrics.get(metric, math.nan))]
+    tables = [
+        {
+            number: look
+            for number, look in enumerate(run.evaluations)
+            if math.isfinite(look.metrics.get(metric, math.nan))
+        }
         for run in arm.finished
     ]
-    seeds = [looks for looks in seeds if looks]
-    if not seeds:
+    tables = [table for table in tables if table]
+    if not tables:
         return []
-    tables = [{look.cost["steps"]: look for look in looks[:-1]} for looks in seeds]
+    ends = [table.pop(max(table)) for table in tables]
     shared = sorted(set.intersection(*(set(table) for table in tables)))
-    points = [_point([table[step] for table in tables], metric) for step in shared]
-    return [*points, _point([looks[-1] for looks in seeds], metric)]
+    points = [_point([table[number] for table in tables], metric) for number in shared]
+    return [*points, _point(ends, metric)]
 
 
 def _point(looks: Sequence[Evaluation], metric: str) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,13 @@ def test_curves_are_drawn_against_what_the_arms_were_given_alike() -> None:
         run: Any = SimpleNamespace(resolved={"settings": {"budget": budget}})
         comparison = Comparison(Path(), (ArmRuns("a", (run,)),), "eval/cloze_loss")
         assert comparison.budget == expected
+
+
+def test_the_nth_evaluations_of_seeds_belong_together_whatever_their_steps(tmp_path: Path) -> None:
+    write_run(tmp_path / "e", "a", 0, [8.0, 5.0, 3.0])
+    write_run(tmp_path / "e", "a", 1, [9.0, 6.0, 4.0])
+    log = tmp_path / "e" / "a" / "seed-1" / "metrics.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text("".join(json.dumps({**x, "step": x["step"] + 1}) + "\n" for x in lines))
+    points = learning_curve(compare_runs(tmp_path / "e").baseline, "eval/cloze_loss")
+    assert [p.estimate.mean for p in points] == [8.5, 5.5, 3.5]
