@@ -25,8 +25,8 @@ class Point:
 def learning_curve(arm: ArmRuns, metric: str) -> list[Point]:
     """One point for each evaluation that every finished seed has, and one for the end of each.
 
-    The n-th evaluations belong together, not those at one step: they are spread over the budget, and
-    a budget of FLOPs, tokens or seconds comes to other steps for other seeds.
+    The n-th evaluations belong together, not those at one step: they are spread over the budget,
+    and a budget of FLOPs, tokens or seconds comes to other steps for other seeds.
     """
     tables = [
         {
