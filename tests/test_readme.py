@@ -44,6 +44,7 @@ def test_the_objective_in_the_readme_trains(idea: Path, make_run: Callable[..., 
     moved = view.input_ids != batches[0].input_ids
     assert moved.any()
     assert ((view.labels == 1) | ~moved).all(), "what moved is labelled as moved"
+    assert (view.labels[batches[0].special_tokens_mask] == -100).all()
     assert view.input_ids.sort(1).values.equal(batches[0].input_ids.sort(1).values)
     losses = [train_step(training, batches).sums["swapped_loss"].item() for _ in range(80)]
     assert losses[-1] < 0.5 * losses[0]
