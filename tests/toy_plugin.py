@@ -18,6 +18,7 @@ from clozebox import (
     ObjectiveConfig,
     ReporterConfig,
     SizePreset,
+    TokenObjectiveConfig,
     hookimpl,
 )
 
@@ -45,57 +46,49 @@ class ToyEncoder(EncoderConfig):
 class ToyMasking(MaskingConfig):
     name: ClassVar[str] = "toy"
 
-    def build(self, vocabulary: Any) -> Any:
+    def build(self, text: Any) -> Any:
         from clozebox.pretraining import MaskingStrategy, choose_exactly
 
         class Toy(MaskingStrategy):
-            def choose(self, batch: Any) -> Any:
-                return choose_exactly(batch.uniform("choice"), batch, self.rate)
+            def choose(self, batch: Any, rate: float) -> Any:
+                return choose_exactly(batch.uniform("choice"), batch, rate)
 
-        return Toy(self, vocabulary)
+        return Toy(self, text.vocabulary)
 
 
-def _token_objective(view_name: str, context: Any, step: int) -> Any:
-    from clozebox.model import TokenHead
-    from clozebox.pretraining import Objective, only_targets, token_term
+def _token_objective(view_name: str, config: Any, context: Any, step: int) -> Any:
+    from clozebox.pretraining import TokenObjective, only_targets
 
-    class TokenObjective(Objective):
-        def __init__(self) -> None:
-            super().__init__()
-            self.head = TokenHead(context.shape, context.token_table)
-
+    class Toy(TokenObjective):
         def view(self, batch: Any) -> Any:
             return getattr(batch, view_name)
-
-        def forward(self, hidden: Any, view: Any) -> Any:
-            return {self.name: token_term(self.head, hidden, view)}
 
         def cloze(self, batch: Any, chosen: Any) -> Any:
             return only_targets(self.view(batch), chosen, step) if step else batch.hide(chosen)
 
-    return TokenObjective()
+    return Toy(config, context)
 
 
-class ToyMasked(ObjectiveConfig):
+class ToyMasked(TokenObjectiveConfig):
     name: ClassVar[str] = "hidden"
     needs_masking: ClassVar[bool] = True
 
     def build(self, context: Any) -> Any:
-        return _token_objective("masked", context, 0)
+        return _token_objective("masked", self, context, 0)
 
 
-class ToyForward(ObjectiveConfig):
+class ToyForward(TokenObjectiveConfig):
     name: ClassVar[str] = "ahead"
 
     def build(self, context: Any) -> Any:
-        return _token_objective("causal", context, +1)
+        return _token_objective("causal", self, context, +1)
 
 
-class ToyBackward(ObjectiveConfig):
+class ToyBackward(TokenObjectiveConfig):
     name: ClassVar[str] = "behind"
 
     def build(self, context: Any) -> Any:
-        return _token_objective("anticausal", context, -1)
+        return _token_objective("anticausal", self, context, -1)
 
 
 class ToyPair(ObjectiveConfig):
@@ -105,7 +98,8 @@ class ToyPair(ObjectiveConfig):
     def build(self, context: Any) -> Any:
         from torch import nn
 
-        from clozebox.pretraining import Objective, Term
+        from clozebox.model import head_flops
+        from clozebox.pretraining import Objective, Targets, class_term
 
         class Pair(Objective):
             def __init__(self) -> None:
@@ -115,15 +109,12 @@ class ToyPair(ObjectiveConfig):
             def view(self, batch: Any) -> Any:
                 return batch.plain if batch.masking is None else batch.masked
 
-            def targets(self, view: Any) -> Any:
-                return {self.name: view.input_ids.new_full((), view.input_ids.shape[0])}
+            def targets(self, batch: Any) -> Any:
+                rows = batch.input_ids.new_full((), len(batch.input_ids))
+                return {self.name: Targets(rows, classes=2, flops_each=head_flops(self))}
 
             def forward(self, hidden: Any, view: Any) -> Any:
-                logits = self.classifier(hidden[:, 0])
-                loss = nn.functional.cross_entropy(
-                    logits, view.next_sentence_label, reduction="sum"
-                )
-                return {self.name: Term(loss)}
+                return {self.name: class_term(self.classifier(hidden[:, 0]), view.pair_label)}
 
         return Pair()
 
@@ -186,15 +177,13 @@ class ToyEvaluation(EvaluationTaskConfig):
 
     def build(self) -> Any:
         from clozebox.evaluation import EvaluationTask, mean_losses
-        from clozebox.pretraining import passes_of
 
         sequences = self.sequences
 
         class OwnLosses(EvaluationTask):
             def evaluate(self, model: Any, held_out: Any) -> dict[str, float]:
-                batches = held_out.batches(held_out.kind, sequences)
-                passes = (one for batch in batches for one in passes_of(model, batch))
-                return mean_losses(model, passes, held_out.numerics)
+                batches = held_out.batches(sequences, own=True)
+                return mean_losses(model, batches, held_out.numerics)
 
         return OwnLosses()
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ReporterConfig,
         Settings,
         SizePreset,
+        TokenObjectiveConfig,
     )
     from clozebox.hookspecs import hookimpl
 
@@ -34,6 +35,7 @@ __all__ = [
     "ReporterConfig",
     "Settings",
     "SizePreset",
+    "TokenObjectiveConfig",
     "hookimpl",
 ]
 

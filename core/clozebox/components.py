@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 if TYPE_CHECKING:
-    from clozebox.data import Corpus, Vocabulary
+    from clozebox.data import Corpus, TrainingText
     from clozebox.evaluation import EvaluationTask
     from clozebox.model import Embedding, Encoder
     from clozebox.pretraining import MaskingStrategy, ModelContext, Objective
     from clozebox.training import Reporter
+
+
+ExampleKind = Literal["single", "pair", "swapped_pair"]
 
 
 class Settings(BaseModel):
@@ -77,8 +80,8 @@ class Component(Settings, ABC):
     name: ClassVar[str]
 
     def settings(self) -> dict[str, Any]:
-        """The resolved TOML table, ``name`` included."""
-        return {"name": self.name, **self.model_dump(mode="json")}
+        """The resolved TOML table, ``name`` included; what is not set is left out."""
+        return {"name": self.name, **self.model_dump(mode="json", exclude_none=True)}
 
 
 class EmbeddingConfig(Component):
@@ -100,38 +103,60 @@ class EncoderConfig(Component):
 class MaskingConfig(Component):
     """Which tokens are predicted, and what stands in their place.
 
-    The replacement split is the core's and the same for every strategy: ``mask_share`` of the
-    chosen tokens become [MASK], ``random_share`` a random ordinary token, the rest stay.
+    How many and what becomes of them is the core's and the same for every strategy. ``rate`` of the
+    tokens are predicted; with ``final_rate`` it moves there over the budget. As many are corrupted,
+    unless ``corruption_rate`` says otherwise (Wettig et al., 2023, section 4): of the corrupted,
+    ``mask_share`` become [MASK], ``random_share`` a random ordinary token, the rest stay.
     """
 
+    whole_words: ClassVar[bool] = False
+    """Whether it chooses all the pieces of a word or none."""
+
     rate: float = Field(default=0.15, gt=0, lt=1)
+    final_rate: float | None = Field(default=None, gt=0, lt=1)
+    schedule: Literal["linear", "cosine"] | None = None
+    """From ``rate`` to ``final_rate``; linear when it is not given."""
+    corruption_rate: float | None = Field(default=None, gt=0, lt=1)
     mask_share: float = Field(default=0.8, ge=0, le=1)
     random_share: float = Field(default=0.1, ge=0, le=1)
 
     @model_validator(mode="after")
-    def _shares_fit(self) -> MaskingConfig:
+    def _fits_together(self) -> MaskingConfig:
         if self.mask_share + self.random_share > 1 + 1e-9:
             raise ValueError(
                 f"mask_share {self.mask_share} + random_share {self.random_share} exceed 1"
             )
+        if self.schedule is not None and self.final_rate is None:
+            raise ValueError(f"schedule {self.schedule!r} leads nowhere without final_rate")
         return self
 
     @abstractmethod
-    def build(self, vocabulary: Vocabulary) -> MaskingStrategy: ...
+    def build(self, text: TrainingText) -> MaskingStrategy: ...
 
 
 class ObjectiveConfig(Component):
     """What is predicted, and the loss."""
 
-    example: ClassVar[Literal["single", "pair"]] = "single"
-    """The example it learns from: one packed sequence, or BERT's sentence pair."""
+    example: ClassVar[ExampleKind] = "single"
+    """The example it learns from: one packed sequence, BERT's sentence pair (the second half the
+    time from another document), or ALBERT's (half the time in the wrong order)."""
     needs_masking: ClassVar[bool] = False
     """Whether it reads the masking strategy's choice; a strategy that nothing reads is an error."""
 
     weight: float = Field(default=1.0, gt=0)
+    share: float | None = Field(default=None, gt=0, le=1)
+    """The share of the sequences that it learns from, others with a share from the rest; all of
+    them where none is given. What it weighs in the loss shrinks with it."""
 
     @abstractmethod
     def build(self, context: ModelContext) -> Objective: ...
+
+
+class TokenObjectiveConfig(ObjectiveConfig):
+    """An objective that predicts tokens."""
+
+    head: str | None = None
+    """The objective whose head it predicts through; one of its own where none is named."""
 
 
 class CorpusConfig(Component):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from clozebox import ObjectiveConfig, hookimpl
+from clozebox import ObjectiveConfig, TokenObjectiveConfig, hookimpl
 
 if TYPE_CHECKING:
     from clozebox.pretraining import ModelContext, Objective
 
 
-class ForwardConfig(ObjectiveConfig):
+class ForwardConfig(TokenObjectiveConfig):
     """Read from the left; predict the next token (Radford et al., 2018, section 3.1)."""
 
     name: ClassVar[str] = "ar_forward"
@@ -18,10 +18,10 @@ class ForwardConfig(ObjectiveConfig):
     def build(self, context: ModelContext) -> Objective:
         from clozebox_ar.objective import ForwardLanguageModel
 
-        return ForwardLanguageModel(context)
+        return ForwardLanguageModel(self, context)
 
 
-class BackwardConfig(ObjectiveConfig):
+class BackwardConfig(TokenObjectiveConfig):
     """Read from the right; predict the token before (Peters et al., 2018, section 3.1)."""
 
     name: ClassVar[str] = "ar_backward"
@@ -29,7 +29,7 @@ class BackwardConfig(ObjectiveConfig):
     def build(self, context: ModelContext) -> Objective:
         from clozebox_ar.objective import BackwardLanguageModel
 
-        return BackwardLanguageModel(context)
+        return BackwardLanguageModel(self, context)
 
 
 @hookimpl

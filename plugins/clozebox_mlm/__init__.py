@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from clozebox import ObjectiveConfig, hookimpl
+from clozebox import ObjectiveConfig, TokenObjectiveConfig, hookimpl
 
 if TYPE_CHECKING:
     from clozebox.pretraining import ModelContext, Objective
 
 
-class MaskedLanguageModelConfig(ObjectiveConfig):
+class MaskedLanguageModelConfig(TokenObjectiveConfig):
     """Hide some tokens; predict them from both sides."""
 
     name: ClassVar[str] = "mlm"
@@ -19,7 +19,7 @@ class MaskedLanguageModelConfig(ObjectiveConfig):
     def build(self, context: ModelContext) -> Objective:
         from clozebox_mlm.objective import MaskedLanguageModel
 
-        return MaskedLanguageModel(context)
+        return MaskedLanguageModel(self, context)
 
 
 @hookimpl

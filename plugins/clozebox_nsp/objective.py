@@ -1,10 +1,9 @@
 """Tell from [CLS] whether the second sentence follows the first. Label 0 = it does, as in BERT."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clozebox.model import Pooler
-from clozebox.pretraining import Batch, ModelContext, Objective, Term, Terms, View
+from clozebox.model import Pooler, head_flops
+from clozebox.pretraining import Batch, ModelContext, Objective, Targets, Terms, View, class_term
 
 
 class NextSentencePrediction(Objective):
@@ -17,13 +16,12 @@ class NextSentencePrediction(Objective):
         # The masked view when there is one, so that MLM + NSP is one encoder pass, as in BERT.
         return batch.plain if batch.masking is None else batch.masked
 
-    def targets(self, view: View) -> dict[str, Tensor]:
-        return {"nsp": view.input_ids.new_full((), view.input_ids.shape[0])}
+    def targets(self, batch: Batch) -> dict[str, Targets]:
+        sequences = batch.input_ids.new_full((), len(batch.input_ids))
+        return {self.name: Targets(sequences, classes=2, flops_each=head_flops(self))}
 
     def forward(self, hidden: Tensor, view: View) -> Terms:
-        logits = self.classifier(self.pooler(hidden)).float()  # (B, 2)
-        label = view.next_sentence_label  # (B,)
-        if label is None:
+        if view.pair_label is None:
             raise ValueError("next sentence prediction needs sentence pairs")
-        loss = F.cross_entropy(logits, label, reduction="sum")
-        return {"nsp": Term(loss, {"accuracy": (logits.detach().argmax(-1) == label).sum()})}
+        logits = self.classifier(self.pooler(hidden)).float()  # (B, 2)
+        return {self.name: class_term(logits, view.pair_label)}

@@ -7,8 +7,8 @@ Taylor's (1953), "Cloze procedure".
 
 from collections.abc import Iterator
 
-from clozebox.evaluation import EvaluationTask, HeldOut, mean_losses
-from clozebox.pretraining import Objective, Pass, PretrainingModel, choose_exactly
+from clozebox.evaluation import EvaluationTask, HeldOut, view_losses
+from clozebox.pretraining import Objective, PretrainingModel, View, choose_exactly
 
 
 class Cloze(EvaluationTask):
@@ -17,8 +17,9 @@ class Cloze(EvaluationTask):
         self.rate = rate
 
     def evaluate(self, model: PretrainingModel, held_out: HeldOut) -> dict[str, float]:
-        for objective in model.each_objective():  # the first that can fill in blanks speaks
-            means = mean_losses(model, self._passes(objective, held_out), held_out.numerics)
+        for objective in model.speakers():  # the first that can fill in blanks speaks
+            views = self._views(objective, held_out)
+            means = view_losses(model, objective, views, held_out.numerics)
             if means:
                 return {
                     f"cloze_{metric}": means[f"{objective.name}_{metric}"]
@@ -26,10 +27,10 @@ class Cloze(EvaluationTask):
                 }
         return {}
 
-    def _passes(self, objective: Objective, held_out: HeldOut) -> Iterator[Pass]:
+    def _views(self, objective: Objective, held_out: HeldOut) -> Iterator[View]:
         # Single sequences for all, also where an arm trains on pairs: the same instrument.
-        for batch in held_out.batches("single", self.sequences):
+        for batch in held_out.batches(self.sequences):
             chosen = choose_exactly(batch.uniform("cloze"), batch, self.rate)  # (B, T)
             view = objective.cloze(batch, chosen)
             if view is not None:
-                yield Pass(view, (objective,))
+                yield view

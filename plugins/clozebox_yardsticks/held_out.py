@@ -1,7 +1,7 @@
 """The losses an arm trains on, on documents it never saw, under masks that never change."""
 
 from clozebox.evaluation import EvaluationTask, HeldOut, mean_losses
-from clozebox.pretraining import PretrainingModel, passes_of
+from clozebox.pretraining import PretrainingModel
 
 
 class HeldOutLosses(EvaluationTask):
@@ -9,6 +9,5 @@ class HeldOutLosses(EvaluationTask):
         self.sequences = sequences
 
     def evaluate(self, model: PretrainingModel, held_out: HeldOut) -> dict[str, float]:
-        batches = held_out.batches(held_out.kind, self.sequences)
-        passes = (one for batch in batches for one in passes_of(model, batch))
-        return mean_losses(model, passes, held_out.numerics)
+        batches = held_out.batches(self.sequences, own=True)
+        return mean_losses(model, batches, held_out.numerics)

@@ -2,7 +2,7 @@
 
 from clozebox.config.arms import arm_of, fingerprint, settings_of, with_overrides
 from clozebox.config.experiment import Reading, load_experiment, read_experiment
-from clozebox.config.layers import Table, dotted
+from clozebox.config.layers import Table, dotted, written
 from clozebox.config.problems import ConfigError
 from clozebox.config.sandbox import Sandbox, find_sandbox
 from clozebox.config.schema import json_schema
@@ -45,4 +45,5 @@ __all__ = [
     "read_experiment",
     "settings_of",
     "with_overrides",
+    "written",
 ]

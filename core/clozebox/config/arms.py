@@ -61,8 +61,11 @@ def settings_of(arm: Arm) -> dict[str, Any]:
         chosen = getattr(arm, plural)
         settings[plural] = [component.name for component in chosen]
         settings[option] = {
-            component.name: component.model_dump(mode="json") for component in chosen
+            component.name: component.model_dump(mode="json", exclude_none=True)
+            for component in chosen
         }
+    if arm.phases:
+        settings["phase"] = [phase.model_dump(mode="json") for phase in arm.phases]
     for section in ("budget", "train", "optim", "speed"):
         settings[section] = getattr(arm, section).model_dump(mode="json", exclude_none=True)
     table = Table(settings)

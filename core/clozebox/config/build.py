@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from clozebox.components import ObjectiveConfig, Settings, SizePreset
+from clozebox.config.combination import check_combination, phases_of
 from clozebox.config.layers import SLOTS, KeyPath, Table
 from clozebox.config.problems import Problems, show
 from clozebox.config.readers import LISTS, check_positions, check_together, idle
@@ -41,7 +42,12 @@ SECTIONS: Mapping[str, type[Settings]] = {
     "optim": Optim,
     "speed": Speed,
 }
-ARM_KEYS = (*SLOTS, *SECTIONS, *(key for plural, option, _ in LISTS for key in (plural, option)))
+ARM_KEYS = (
+    *SLOTS,
+    *SECTIONS,
+    "phase",
+    *(key for plural, option, _ in LISTS for key in (plural, option)),
+)
 
 HOMES = MappingProxyType(
     {
@@ -94,6 +100,7 @@ def _build(name: str, table: Table, registry: Registry, problems: Problems) -> A
         plural: _listed(table, plural, option, kind, registry, problems)
         for plural, option, kind in LISTS
     }
+    phases = phases_of(table, problems)
     tokenizer = problems.settings(TokenizerSettings, table, ("tokenizer",))
     budget = problems.settings(Budget, table, ("budget",))
     train = problems.settings(Train, table, ("train",))
@@ -101,6 +108,10 @@ def _build(name: str, table: Table, registry: Registry, problems: Problems) -> A
     speed = problems.settings(Speed, table, ("speed",))
     if embedding is not None and train is not None:
         check_positions(table, embedding, train, problems)
+    if lists["objectives"] and None not in lists["objectives"]:
+        check_combination(
+            table, lists["objectives"], phases, train.batch_size if train else None, problems
+        )
     if (
         size is None
         or tokenizer is None
@@ -117,6 +128,7 @@ def _build(name: str, table: Table, registry: Registry, problems: Problems) -> A
         data=DataSettings(corpus, tokenizer),
         masking=masking,
         objectives=lists["objectives"],
+        phases=phases,
         evaluations=lists["evaluations"],
         reporters=lists["reporters"],
         budget=budget,

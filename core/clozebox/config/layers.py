@@ -27,6 +27,16 @@ def dotted(path: KeyPath) -> str:
     )
 
 
+def written(value: Any) -> str:
+    """A value as it is written in TOML, on one line: ``[{ share = 0.3 }]``."""
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{dotted((key,))} = {written(one)}" for key, one in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
 @dataclass
 class Table:
     """Nested settings and the origin of each key path."""

@@ -136,8 +136,9 @@ def _fields_at(annotation: Any, path: KeyPath) -> Iterable[str]:
         if isinstance(annotation, type) and issubclass(annotation, Settings):
             field = annotation.model_fields.get(str(key))
             annotation = field.annotation if field else None
-        else:  # `dict[str, SearchSpace]`
-            annotation = next(reversed(get_args(annotation)), None)
+        else:  # `dict[str, SearchSpace]`, `tuple[Phase, ...]`
+            inner = [one for one in get_args(annotation) if one is not ...]
+            annotation = next(reversed(inner), None)
     return getattr(annotation, "model_fields", ())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
-from clozebox.components import EmbeddingConfig, ObjectiveConfig
+from clozebox.components import EmbeddingConfig, ExampleKind, ObjectiveConfig
 from clozebox.config.layers import KeyPath, Table
 from clozebox.config.problems import Problems, show, unknown
 from clozebox.config.settings import Optim, TokenizerSettings, Train
@@ -26,7 +26,7 @@ def example_kind(table: Table, objectives: Objectives) -> str:
     given = table.get(("train", "examples"), Train().examples)
     if given != "auto":
         return str(given)
-    return "pair" if any(objective.example == "pair" for objective in objectives) else "single"
+    return next((one.example for one in objectives if one.example != "single"), "single")
 
 
 def idle(table: Table, objectives: Objectives | None) -> Iterator[tuple[KeyPath, str]]:
@@ -54,7 +54,7 @@ def idle(table: Table, objectives: Objectives | None) -> Iterator[tuple[KeyPath,
     yield from _idle_tokenizer(table)
     if objectives is not None and table.get(("train", "short_seq_prob")) is not None:
         kind = example_kind(table, objectives)
-        if kind != "pair":
+        if kind == "single":
             yield ("train", "short_seq_prob"), f"only pairs read it, and the examples are '{kind}'"
 
 
@@ -86,10 +86,23 @@ def check_together(table: Table, objectives: Objectives, problems: Problems) -> 
             'say masking.name = "none"'
         )
         problems.add(table.origin(("masking",)), ("masking",), text)
-    pairs = [objective.name for objective in objectives if objective.example == "pair"]
-    if pairs and example_kind(table, objectives) == "single":
-        text = f"must be 'pair' or 'auto' (got 'single'): objective '{pairs[0]}' learns from pairs"
-        problems.add(table.origin(("train", "examples")), ("train", "examples"), text)
+    _check_examples(table, objectives, problems)
+
+
+def _check_examples(table: Table, objectives: Objectives, problems: Problems) -> None:
+    """All objectives of an arm learn from one kind of example, or from single sequences of it."""
+    given = table.get(("train", "examples"), Train().examples)
+    kind = example_kind(table, objectives)
+    path: KeyPath = ("objectives",) if given == "auto" else ("train", "examples")
+    for objective in objectives:
+        if objective.example in ("single", kind) or kind not in get_args(ExampleKind):
+            continue
+        text = f"objective '{objective.name}' learns from '{objective.example}' examples"
+        if given == "auto":
+            text += f", and another of the arm's from '{kind}'"
+        else:
+            text = f"must be '{objective.example}' or 'auto' (got {show(given)}): {text}"
+        problems.add(table.origin(path), path, text)
 
 
 def check_positions(

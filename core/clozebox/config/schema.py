@@ -11,7 +11,7 @@ from typing import Any
 from clozebox.components import Settings, SizePreset
 from clozebox.config.build import SECTIONS
 from clozebox.config.readers import LISTS
-from clozebox.config.settings import Plan, Sweep
+from clozebox.config.settings import Phases, Plan, Sweep
 from clozebox.registry import Registry
 
 SLOT_KINDS = (
@@ -31,6 +31,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         shared[plural] = {"type": "array", "items": {"enum": names}, "uniqueItems": True}
         shared[option] = _table({name: _of(registry.get(kind, name)) for name in names})
     shared |= {section: _of(model) for section, model in SECTIONS.items()}
+    shared |= _of(Phases)["properties"]
     name = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"}
     arm = {**_table({"name": name, **shared}), "required": ["name"]}
     plan = _of(Plan)["properties"] | {"sweep": _of(Sweep)}

@@ -14,6 +14,7 @@ from clozebox.components import (
     EmbeddingConfig,
     EncoderConfig,
     EvaluationTaskConfig,
+    ExampleKind,
     MaskingConfig,
     ObjectiveConfig,
     ReporterConfig,
@@ -60,7 +61,7 @@ class Train(Settings):
 
     batch_size: PositiveInt = 32
     seq_length: Annotated[int, Field(ge=8, le=65_536)] = 128
-    examples: Literal["auto", "single", "pair"] = "auto"
+    examples: Literal["auto", "single", "pair", "swapped_pair"] = "auto"
     short_seq_prob: Fraction = 0.1
     precision: Literal["fp32", "bf16"] = "fp32"
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -92,6 +93,20 @@ class Speed(Settings):
     device: str = "auto"
     threads: PositiveInt | None = None
     micro_batch_size: PositiveInt | None = None
+
+
+class Phase(Settings):
+    """`[[phase]]`: a part of the training in which some of the objectives are learned from."""
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Of the steps; of the time where the budget is one of seconds. The phases' sum is 1."""
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Phases(Settings):
+    """Every `[[phase]]` of an arm."""
+
+    phase: tuple[Phase, ...] = ()
 
 
 class SearchSpace(Settings):
@@ -183,6 +198,8 @@ class Arm:
     data: DataSettings
     masking: MaskingConfig | None
     objectives: tuple[ObjectiveConfig, ...]
+    phases: tuple[Phase, ...]
+    """In order; empty where every objective is learned from all the time."""
     evaluations: tuple[EvaluationTaskConfig, ...]
     reporters: tuple[ReporterConfig, ...]
     budget: Budget
@@ -191,11 +208,21 @@ class Arm:
     speed: Speed
 
     @property
-    def examples(self) -> Literal["single", "pair"]:
+    def examples(self) -> ExampleKind:
         """The kind of example the arm learns from: pairs as soon as one objective needs them."""
         if self.train.examples != "auto":
             return self.train.examples
-        return "pair" if any(o.example == "pair" for o in self.objectives) else "single"
+        return next((o.example for o in self.objectives if o.example != "single"), "single")
+
+    def objectives_at(self, progress: float) -> tuple[str, ...]:
+        """Those that are learned from when ``progress`` (0 to 1) of the training is done."""
+        done = 0.0
+        for phase in self.phases[:-1]:
+            done += phase.share
+            if progress < done - 1e-9:
+                return phase.objectives
+        last = self.phases[-1:]
+        return last[0].objectives if last else tuple(one.name for one in self.objectives)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from clozebox.data.prepare import prepare
 from clozebox.data.sentences import split_sentences
 from clozebox.data.streams import integer_seed, permutation, uniform
 from clozebox.data.token_store import DamagedStoreError, Split, TokenStore
+from clozebox.data.training_text import TrainingText
 from clozebox.data.vocabulary import Vocabulary
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Rows",
     "Split",
     "TokenStore",
+    "TrainingText",
     "Vocabulary",
     "integer_seed",
     "make_examples",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from clozebox.data.pairs import PairExamples
 from clozebox.data.rows import Examples, Ids, Rows
 from clozebox.data.single import SingleExamples
 from clozebox.data.token_store import TokenStore
 
+if TYPE_CHECKING:
+    from clozebox.components import ExampleKind
+
 __all__ = ["Examples", "Rows", "make_examples"]
 
 
 def make_examples(
-    kind: Literal["single", "pair"],
+    kind: ExampleKind,
     store: TokenStore,
     documents: Ids,
     seq_length: int,
@@ -26,6 +29,7 @@ def make_examples(
     make shorter pairs (BERT: 0.1); single sequences are always filled. Raises UserError when the
     documents allow no example.
     """
-    if kind == "pair":
-        return PairExamples(store, documents, seq_length, short_seq_prob, seed)
-    return SingleExamples(store, documents, seq_length, seed)
+    if kind == "single":
+        return SingleExamples(store, documents, seq_length, seed)
+    swapped = kind == "swapped_pair"
+    return PairExamples(store, documents, seq_length, short_seq_prob, seed, swapped)

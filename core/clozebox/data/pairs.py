@@ -1,9 +1,10 @@
 """BERT's sentence pairs (``create_pretraining_data.py`` of google-research/bert).
 
 A chunk of whole sentences is cut in two at a random sentence; half the time, or when the chunk is
-one sentence, its second part is swapped for one from another document, and the sentences so set
-free start the next chunk. BERT wrote a few copies of the data to disk; here every epoch is drawn
-anew, as a pure function of (seed, epoch, document).
+one sentence, its second part is exchanged for one from another document, and the sentences so set
+free start the next chunk. ALBERT's pairs are two parts of one chunk, half the time in the wrong
+order. BERT wrote a few copies of the data to disk; here every epoch is drawn anew, as a pure
+function of (seed, epoch, document).
 """
 
 from __future__ import annotations
@@ -25,29 +26,39 @@ _SENTENCES_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pair i: tokens of the store for A, tokens of the store for B, and whether B is random."""
+    """Pair i: tokens of the store for A and for B, and whether B follows A (0) or not (1)."""
 
     a_start: Ids
     a_length: Ids
     b_start: Ids
     b_length: Ids
-    is_random: Ids
+    label: Ids
 
     def __getitem__(self, chosen: Ids | Flags) -> Pairs:
         return Pairs(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 class PairExamples(Examples[Pairs]):
-    """``[CLS] A [SEP] B [SEP]`` with label 0 when B follows A, 1 when B is from elsewhere."""
+    """``[CLS] A [SEP] B [SEP]`` with label 0 when B follows A, 1 when it does not.
+
+    Then it is from elsewhere, or, where pairs are ``swapped``, it is what comes before A.
+    """
 
     def __init__(
-        self, store: TokenStore, documents: Ids, seq_length: int, short_seq_prob: float, seed: int
+        self,
+        store: TokenStore,
+        documents: Ids,
+        seq_length: int,
+        short_seq_prob: float,
+        seed: int,
+        swapped: bool = False,
     ) -> None:
         super().__init__(seed)
         self._vocabulary = store.vocabulary
         self._tokens = store.tokens
         self._columns = np.arange(seq_length)
-        self._chunker = _Chunker(store, documents, seq_length - 3, short_seq_prob, seed)
+        chunker = _SwappedChunker if swapped else _Chunker
+        self._chunker = chunker(store, documents, seq_length - 3, short_seq_prob, seed)
 
     def _table(self, epoch: int) -> Pairs:
         return self._chunker.draw(epoch)
@@ -76,7 +87,7 @@ class PairExamples(Examples[Pairs]):
             token_type_ids=(in_b & attention_mask).astype(np.int64),
             attention_mask=attention_mask,
             special_tokens_mask=special,
-            next_sentence_label=pair.is_random,
+            pair_label=pair.label,
         )
 
 
@@ -93,15 +104,18 @@ class _Chunker:
         self._room = room
         self._short_seq_prob = short_seq_prob
         self._seed = seed
-        if len(documents) < 2:
-            raise UserError(
-                f"sentence pairs need at least two documents, for a random next sentence comes "
-                f"from another one (got {len(documents)})"
-            )
+        self._require(len(documents))
         if (self._end - self._first).max() < 2:
             raise UserError(
                 "sentence pairs need a document of at least two sentences, for a true next "
                 "sentence (every document here has one)"
+            )
+
+    def _require(self, documents: int) -> None:
+        if documents < 2:
+            raise UserError(
+                f"sentence pairs need at least two documents, for a random next sentence comes "
+                f"from another one (got {documents})"
             )
 
     def draw(self, epoch: int) -> Pairs:
@@ -167,8 +181,41 @@ class _Chunker:
         return pairs, np.where(is_random, a_end, end)
 
 
+class _SwappedChunker(_Chunker):
+    """Two parts of one chunk, exchanged half the time (Lan et al., 2020, ALBERT, section 3.1)."""
+
+    def _require(self, documents: int) -> None:
+        if documents < 1:
+            raise UserError("sentence pairs need a document")
+
+    def draw(self, epoch: int) -> Pairs:
+        """Every pair of an epoch; a chunk of one sentence has no second part, and makes none.
+
+        ALBERT's own code takes that part from another document, which a model can tell by topic.
+        """
+        pairs = super().draw(epoch)
+        pairs = pairs[(pairs.a_length > 0) & (pairs.b_length > 0)]
+        if not len(pairs.label):
+            raise UserError(
+                "swapped sentence pairs need two sentences in one row, and here every sentence "
+                "fills a row alone; a larger train.seq_length usually helps"
+            )
+        return pairs
+
+    def _split(
+        self, document: Ids, start: Ids, end: Ids, target: Ids, draws: NDArray[np.float64]
+    ) -> tuple[Pairs, Ids]:
+        sentences = end - start
+        middle = start + np.where(sentences > 1, _integer(draws[:, 0], 1, sentences), 1)
+        borders = [self._offsets[sentence] for sentence in (start, middle, end)]
+        swapped = draws[:, 1] < 0.5
+        a = (np.where(swapped, borders[1], borders[0]), np.where(swapped, borders[2], borders[1]))
+        b = (np.where(swapped, borders[0], borders[1]), np.where(swapped, borders[1], borders[2]))
+        return _truncated(a, b, swapped.astype(np.int64), self._room, draws[:, 4]), end
+
+
 def _truncated(
-    a: tuple[Ids, Ids], b: tuple[Ids, Ids], is_random: Ids, room: int, draws: NDArray[np.float64]
+    a: tuple[Ids, Ids], b: tuple[Ids, Ids], label: Ids, room: int, draws: NDArray[np.float64]
 ) -> Pairs:
     """Shortens the longer part until both fit, at a random end of it.
 
@@ -180,7 +227,7 @@ def _truncated(
     quarter = _integer(draws, 0, 4)  # two coins
     a_front = np.where(quarter % 2 == 0, a_length - a_kept, 0)
     b_front = np.where(quarter // 2 == 0, b_length - b_kept, 0)
-    return Pairs(a[0] + a_front, a_kept, b[0] + b_front, b_kept, is_random)
+    return Pairs(a[0] + a_front, a_kept, b[0] + b_front, b_kept, label)
 
 
 def _integer(draws: NDArray[np.float64], low: Ids | int, high: Ids | int) -> Ids:

@@ -25,7 +25,7 @@ class Rows:
     token_type_ids: Ids  # (B, T): 1 for B and the [SEP] that ends it
     attention_mask: Flags  # (B, T): True at a real token
     special_tokens_mask: Flags  # (B, T): True at [CLS], [SEP] and padding
-    next_sentence_label: Ids | None = None  # (B,): 0 = B follows A, 1 = B is from elsewhere
+    pair_label: Ids | None = None  # (B,): 0 = B follows A; 1 = it is from elsewhere, or comes first
 
 
 class Examples(ABC, Generic[Table]):
@@ -89,11 +89,11 @@ class Examples(ABC, Generic[Table]):
 
 
 def _concatenated(parts: list[Rows]) -> Rows:
-    labels = [part.next_sentence_label for part in parts if part.next_sentence_label is not None]
+    labels = [part.pair_label for part in parts if part.pair_label is not None]
     return Rows(
         input_ids=np.concatenate([part.input_ids for part in parts]),
         token_type_ids=np.concatenate([part.token_type_ids for part in parts]),
         attention_mask=np.concatenate([part.attention_mask for part in parts]),
         special_tokens_mask=np.concatenate([part.special_tokens_mask for part in parts]),
-        next_sentence_label=np.concatenate(labels) if labels else None,
+        pair_label=np.concatenate(labels) if labels else None,
     )

@@ -8,9 +8,11 @@ nothing of the kind for what ``Generator`` makes of it. Name a stream after its 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import DTypeLike, NDArray
 
 _WORDS_PER_BLOCK = 8  # one Philox4x64 tick gives four 64-bit words = eight 32-bit words
 _EPOCH_SHIFT = 192  # the epoch is the counter's highest word: 2^192 blocks lie between epochs
@@ -23,11 +25,13 @@ def uniform(seed: int, stream: str, first: int, rows: int, width: int) -> NDArra
     call in two, or spreading it over ranks, gives the same numbers.
     """
     blocks = -(-width // _WORDS_PER_BLOCK)  # per row, so that every row starts on a block
-    generator = np.random.Philox(key=_key(seed, stream, b"uniform"), counter=first * blocks)
+    generator = np.random.Philox(_uniform_key(seed, stream), counter=first * blocks)
     raw = _raw(generator, rows * blocks * 4)
     words = raw.astype("<u8", copy=False).view("<u4").reshape(rows, blocks * _WORDS_PER_BLOCK)
     # 24 bits fill a float32 exactly; more would round up to 1.0 now and then.
-    return (words[:, :width] >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+    numbers = (words[:, :width] >> np.uint32(8)).astype(np.float32)
+    numbers *= np.float32(2.0**-24)
+    return numbers
 
 
 def permutation(seed: int, stream: str, epoch: int, size: int) -> NDArray[np.int64]:
@@ -45,6 +49,23 @@ def integer_seed(seed: int, stream: str, *index: int) -> int:
 
 def _raw(generator: np.random.Philox, size: int) -> NDArray[np.uint64]:
     return generator.random_raw(size)
+
+
+class _PhiloxKey(ISeedSequence):
+    """A key that Philox takes as it is; for one given as a number it first fetches entropy."""
+
+    def __init__(self, key: int) -> None:
+        self._halves = np.array([key & (2**64 - 1), key >> 64], dtype=np.uint64)
+
+    def generate_state(
+        self, n_words: int, dtype: DTypeLike = np.uint32
+    ) -> NDArray[np.uint32 | np.uint64]:
+        return self._halves
+
+
+@lru_cache(maxsize=64)  # a run reads few streams, each of them at every step
+def _uniform_key(seed: int, stream: str) -> _PhiloxKey:
+    return _PhiloxKey(_key(seed, stream, b"uniform"))
 
 
 def _key(seed: int, stream: str, purpose: bytes) -> int:

@@ -9,8 +9,7 @@ import torch
 
 from clozebox.data import Rows, TokenStore
 from clozebox.errors import UserError
-from clozebox.model import TokenHead
-from clozebox.pretraining import Batch, PretrainingModel, labelled
+from clozebox.pretraining import Batch, PretrainingModel, TokenObjective, labelled
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,13 @@ def fill(
     chosen = batch.input_ids == store.vocabulary.mask_id  # (1, T)
     if not chosen.any():
         raise UserError(f"there is no [MASK] in {text!r}")
-    for objective in model.each_objective():
-        view, head = objective.cloze(batch, chosen), getattr(objective, "head", None)
-        if view is None or not isinstance(head, TokenHead):
+    for objective in model.speakers():
+        view = objective.cloze(batch, chosen)
+        if view is None or not isinstance(objective, TokenObjective):
             continue
         with torch.no_grad():
             states, _ = labelled(model.encode(view), view)  # (M, D)
-            probabilities = head(states).softmax(-1)  # (M, V)
+            probabilities = objective.head(states).softmax(-1)  # (M, V)
         return [_guesses(row, store, top) for row in probabilities]
     raise UserError("none of the run's objectives fills in blanks")
 

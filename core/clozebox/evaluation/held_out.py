@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from clozebox.data import Examples, TokenStore, make_examples
 from clozebox.pretraining import Batch, MaskingStrategy
+
+if TYPE_CHECKING:
+    from clozebox.components import ExampleKind
 
 EVALUATION_SEED = 0
 """Not the run's: the blanks are the same for every seed, so that only the model differs."""
@@ -37,7 +40,7 @@ class HeldOut:
     batch_size: int
     masking: MaskingStrategy | None
     numerics: Precision
-    kind: Literal["single", "pair"]
+    kind: ExampleKind
     """The kind of example that the arm learns from."""
 
     @cached_property
@@ -45,8 +48,9 @@ class HeldOut:
         return self._examples("single")
 
     @cached_property
-    def pair(self) -> Examples[Any]:
-        return self._examples("pair")
+    def own(self) -> Examples[Any]:
+        """Of the kind that the arm learns from."""
+        return self.single if self.kind == "single" else self._examples(self.kind)
 
     def cut(self) -> None:
         """Cut the documents into examples now, so that a corpus that gives none is refused early.
@@ -55,15 +59,16 @@ class HeldOut:
             UserError: the held-out documents give no example of a kind that is needed.
         """
         len(self.single)
-        if self.kind == "pair":
-            len(self.pair)
+        len(self.own)
 
-    def batches(self, kind: Literal["single", "pair"], sequences: int) -> Iterator[Batch]:
+    def batches(self, sequences: int, own: bool = False) -> Iterator[Batch]:
         """``sequences`` examples from all over the documents, always the same ones, masks and all.
+
+        Single sequences, the same for every arm; or the arm's ``own`` kind of example.
 
         In a fixed shuffled order: the first in the store's own would be those of a few documents.
         """
-        examples = self.single if kind == "single" else self.pair
+        examples, kind = (self.own, self.kind) if own else (self.single, "single")
         end = min(sequences, len(examples))
         for first in range(0, end, self.batch_size):
             yield Batch.of(
@@ -76,7 +81,7 @@ class HeldOut:
                 device=self.numerics.device,
             )
 
-    def _examples(self, kind: Literal["single", "pair"]) -> Examples[Any]:
+    def _examples(self, kind: ExampleKind) -> Examples[Any]:
         return make_examples(
             kind,
             self.store,

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-AttentionKind = Literal["bidirectional", "causal", "anticausal"]
+AttentionKind = Literal["bidirectional", "causal", "anticausal", "prefix"]
 
 
 class Attention:
@@ -22,24 +22,41 @@ class Attention:
     mask, and takes the fused kernels. Whether a given mask holds padding at all is never asked: the
     answer would have to come back from the device.
 
+    ``prefix`` attention reads the first ``prefix_length`` (B,) tokens from both sides and the rest
+    from the left (Dong et al., 2019, UniLM, section 2.3). Where a row packs several documents,
+    ``document_ids`` (B, T) keep every kind inside its own document.
+
     Raises:
-        ValueError: an unknown kind, or an anticausal one without an attention_mask.
+        ValueError: an unknown kind, or one without the tensors that it needs.
     """
 
     def __init__(
-        self, attention_mask: Tensor | None, kind: AttentionKind = "bidirectional"
+        self,
+        attention_mask: Tensor | None,
+        kind: AttentionKind = "bidirectional",
+        *,
+        prefix_length: Tensor | None = None,
+        document_ids: Tensor | None = None,
     ) -> None:
         if kind not in get_args(AttentionKind):
             raise ValueError(f"attention kind {kind!r} is not one of {get_args(AttentionKind)}")
-        if kind == "anticausal" and attention_mask is None:
-            raise ValueError("anticausal attention needs an attention_mask")
+        if (kind == "prefix") != (prefix_length is not None):
+            raise ValueError("prefix attention, and it alone, needs prefix_length")
         self.kind = kind
-        self.is_causal = kind == "causal"
+        self.is_causal = kind == "causal" and document_ids is None
         self.mask: Tensor | None = None
         """True = may look, (B, 1, 1 or T, T); None where the kernel needs no mask."""
-        if attention_mask is not None and not self.is_causal:
-            see = _see_every_token if kind == "bidirectional" else _see_itself_and_what_follows
-            self.mask = see(attention_mask)
+        if self.is_causal:
+            return
+        whole = kind == "bidirectional" and document_ids is None
+        if attention_mask is None:
+            if not whole:
+                raise ValueError(f"{kind} attention to a part of a row needs an attention_mask")
+        elif whole:
+            self.mask = _every_token(attention_mask)
+        else:
+            sees = _sees(kind, attention_mask, prefix_length)
+            self.mask = _with_itself(sees if document_ids is None else sees & _same(document_ids))
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
         """query, key, value (B, N, T, H) -> (B, N, T, H)."""
@@ -47,20 +64,45 @@ class Attention:
             query, key, value, attn_mask=self.mask, dropout_p=dropout, is_causal=self.is_causal
         )
 
+    def pattern(self, rows: int, length: int) -> Tensor:
+        """Which position (row of the square) looks at which (column): (B, T, T) bool, to be shown.
 
-def _see_every_token(attention_mask: Tensor) -> Tensor:
+        The kernels never read it.
+        """
+        if self.is_causal:
+            return torch.ones(length, length, dtype=torch.bool).tril().expand(rows, -1, -1)
+        if self.mask is None:
+            return torch.ones(rows, length, length, dtype=torch.bool)
+        return self.mask[:, 0].expand(rows, length, length)
+
+
+def _every_token(attention_mask: Tensor) -> Tensor:
     """(B, T) -> (B, 1, 1, T): the same keys for every query."""
     # A softmax over nothing is NaN: a sequence of padding alone looks at its padding.
     nothing = ~attention_mask.any(dim=1, keepdim=True)  # (B, 1)
     return (attention_mask | nothing)[:, None, None, :]
 
 
-def _see_itself_and_what_follows(attention_mask: Tensor) -> Tensor:
-    """(B, T) -> (B, 1, T, T). The diagonal stays: padding has nothing real after it."""
+def _sees(kind: AttentionKind, attention_mask: Tensor, prefix_length: Tensor | None) -> Tensor:
+    """(B, T) -> (B, 1, T, T): query, key."""
     place = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-    follows = place[None, :] > place[:, None]  # (T, T)
-    itself = place[None, :] == place[:, None]  # (T, T)
-    return (follows & attention_mask[:, None, None, :]) | itself
+    query, key = place[:, None], place[None, :]  # (T, 1), (1, T)
+    real = attention_mask[:, None, None, :]  # (B, 1, 1, T)
+    if prefix_length is not None:
+        return ((key <= query) | (key < prefix_length[:, None, None, None])) & real
+    if kind == "bidirectional":
+        return real.expand(-1, -1, len(place), -1)
+    return real & (key <= query if kind == "causal" else key >= query)
+
+
+def _same(document_ids: Tensor) -> Tensor:
+    """(B, T) -> (B, 1, T, T)."""
+    return (document_ids[:, :, None] == document_ids[:, None, :])[:, None]
+
+
+def _with_itself(sees: Tensor) -> Tensor:
+    """The diagonal stays: padding may have nothing real to look at, and a softmax needs one."""
+    return sees | torch.eye(sees.shape[-1], dtype=torch.bool, device=sees.device)
 
 
 class MultiHeadSelfAttention(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -10,8 +11,8 @@ from clozebox.components import ModelShape
 from clozebox.data import Vocabulary
 from clozebox.errors import UserError
 from clozebox.model import initialise
-from clozebox.pretraining.batch import View
 from clozebox.pretraining.objective import ModelContext, Objective
+from clozebox.pretraining.view import View
 
 if TYPE_CHECKING:
     from clozebox.config.settings import Arm
@@ -30,16 +31,21 @@ class PretrainingModel(nn.Module):
             config.size, vocabulary.size, config.embedding.max_position_embeddings
         )
         self.vocabulary = vocabulary
+        self._last = arm.objectives_at(1.0)
         self.embedding = config.embedding.build(self.shape)
         self.encoder = config.encoder.build(self.shape)
-        context = ModelContext(self.shape, vocabulary, self.embedding.token_table)
         self.objectives = nn.ModuleDict()
+        built_before: dict[str, nn.Module] = {}
+        context = ModelContext(
+            self.shape, vocabulary, self.embedding, config.encoder.build, built_before
+        )
         for objective in arm.objectives:
             if hasattr(self.objectives, objective.name):
                 raise UserError(f"an objective cannot be named {objective.name!r}: torch uses it")
             built = objective.build(context)
             built.name, built.weight = objective.name, objective.weight
-            self.objectives[objective.name] = built
+            built.share = objective.share
+            self.objectives[objective.name] = built_before[objective.name] = built
 
     @classmethod
     def initialised(cls, arm: Arm, vocabulary: Vocabulary, seed: int) -> PretrainingModel:
@@ -51,6 +57,15 @@ class PretrainingModel(nn.Module):
     def each_objective(self) -> list[Objective]:
         """The objectives, in the order in which the arm names them."""
         return [module for module in self.objectives.values() if isinstance(module, Objective)]
+
+    def speakers(self) -> list[Objective]:
+        """Those that were learned from last: what the model has become, it says through them."""
+        return self.named(self._last)
+
+    def named(self, names: Iterable[str]) -> list[Objective]:
+        """Those of these names, in the order in which the arm names them."""
+        wanted = set(names)
+        return [objective for objective in self.each_objective() if objective.name in wanted]
 
     def encode(self, view: View) -> Tensor:
         """view of (B, T) -> (B, T, D)."""

@@ -1,17 +1,23 @@
-"""What is learned: an objective looks at a batch, and sums a loss over its targets."""
+"""What is learned: an objective looks at a batch, and sums a loss over its targets.
+
+B sequences, T tokens, D hidden size, V vocabulary, M predicted tokens.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clozebox.components import ModelShape
+from clozebox.components import ModelShape, TokenObjectiveConfig
 from clozebox.data import Vocabulary
-from clozebox.model import TokenHead
-from clozebox.pretraining.batch import IGNORE_INDEX, Batch, View
+from clozebox.errors import UserError
+from clozebox.model import Embedding, Encoder, TokenHead, head_flops
+from clozebox.pretraining.batch import Batch
+from clozebox.pretraining.view import IGNORE_INDEX, View
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +26,32 @@ class ModelContext:
 
     shape: ModelShape
     vocabulary: Vocabulary
-    token_table: nn.Parameter  # (V, D), shared with the embedding
+    embedding: Embedding
+    build_encoder: Callable[[ModelShape], Encoder]
+    """Another encoder of the arm's kind, of any shape."""
+    objectives: Mapping[str, nn.Module] = field(default_factory=dict)
+    """Those of the arm that were built before."""
+
+    @property
+    def token_table(self) -> nn.Parameter:
+        """(V, D), shared with the embedding."""
+        return self.embedding.token_table
+
+    def token_head(self, owner: str | None = None) -> TokenHead:
+        """A head of its own, or the one of the objective ``owner``.
+
+        Raises:
+            UserError: no objective of that name was built before, or it has no token head.
+        """
+        if owner is None:
+            return TokenHead(self.shape, self.token_table)
+        found = self.objectives.get(owner)
+        if not isinstance(found, TokenObjective):
+            raise UserError(
+                f"head = {owner!r}: no objective of that name that predicts tokens stands before "
+                "this one in the arm's objectives"
+            )
+        return found.head
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +68,21 @@ Terms = dict[str, Term]
 """A term named ``mlm`` becomes ``train/mlm_loss``, and its metrics ``train/mlm_<metric>``."""
 
 
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What a term sums over, and what that costs."""
+
+    count: Tensor  # ()
+    classes: int
+    """How many answers there are."""
+    flops_each: int
+    """Forward floating-point operations for one target, after the encoder pass of the view."""
+    flops_besides: int = 0
+    """Forward floating-point operations for the batch besides, such as those of a generator."""
+    chance: float | None = None
+    """What a fresh model pays for a target, in nats; the logarithm of ``classes`` if not given."""
+
+
 class Objective(nn.Module, ABC):
     """Owns its head, its loss and its metrics; knows nothing of the encoder or of other objectives.
 
@@ -46,6 +92,7 @@ class Objective(nn.Module, ABC):
 
     name: str
     weight: float
+    share: float | None
 
     @abstractmethod
     def view(self, batch: Batch) -> View:
@@ -55,9 +102,12 @@ class Objective(nn.Module, ABC):
     def forward(self, hidden: Tensor, view: View) -> Terms:
         """hidden (B, T, D) of the view -> one summed loss per term."""
 
-    def targets(self, view: View) -> dict[str, Tensor]:
-        """How many targets each term sums over, each (); by default, the labelled tokens."""
-        return {self.name: (view.labels != IGNORE_INDEX).sum()}
+    @abstractmethod
+    def targets(self, batch: Batch) -> dict[str, Targets]:
+        """How many targets each term has in a batch, and what they cost; asked before ``forward``.
+
+        ``labels_of(self, batch, classes)`` says it for one term that sums over the labelled tokens.
+        """
 
     def cloze(self, batch: Batch, chosen: Tensor) -> View | None:
         """The view in which the ``chosen`` tokens (B, T) are filled in; None if it fills in none.
@@ -67,6 +117,31 @@ class Objective(nn.Module, ABC):
         return None
 
 
+class TokenObjective(Objective):
+    """Predicts the tokens that its view labels: cross-entropy through a ``TokenHead``."""
+
+    def __init__(self, config: TokenObjectiveConfig, context: ModelContext) -> None:
+        super().__init__()
+        self.head = context.token_head(config.head)
+
+    def forward(self, hidden: Tensor, view: View) -> Terms:
+        """hidden (B, T, D) -> the cross-entropy at labelled positions."""
+        return {self.name: token_term(self.head, hidden, view)}
+
+    def targets(self, batch: Batch) -> dict[str, Targets]:
+        """The labelled tokens, each projected onto the vocabulary."""
+        return labels_of(self, batch, classes=len(self.head.bias))
+
+
+def labels_of(objective: Objective, batch: Batch, classes: int) -> dict[str, Targets]:
+    """The targets of an objective of one term that sums over the labelled tokens of its view.
+
+    Each costs every matrix of the objective once.
+    """
+    labelled_tokens = (objective.view(batch).labels != IGNORE_INDEX).sum()
+    return {objective.name: Targets(labelled_tokens, classes, head_flops(objective))}
+
+
 def token_term(head: TokenHead, hidden: Tensor, view: View) -> Term:
     """Cross-entropy at the labelled positions: hidden (B, T, D) -> Term.
 
@@ -74,6 +149,11 @@ def token_term(head: TokenHead, hidden: Tensor, view: View) -> Term:
     """
     states, labels = labelled(hidden, view)  # (M, D), (M,)
     logits = head(states).float()  # (M, V)
+    return class_term(logits, labels)
+
+
+def class_term(logits: Tensor, labels: Tensor) -> Term:
+    """Cross-entropy and hits of logits (M, K) against labels (M,); IGNORE_INDEX is left out."""
     loss = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
     return Term(loss, {"accuracy": (logits.detach().argmax(-1) == labels).sum()})
 
@@ -85,10 +165,14 @@ def labelled(hidden: Tensor, view: View) -> tuple[Tensor, Tensor]:
     there M is the view's bound, and the rows beyond the labelled ones carry IGNORE_INDEX.
     """
     flat, labels = hidden.flatten(0, 1), view.labels.flatten()  # (B*T, D), (B*T,)
-    wanted = labels != IGNORE_INDEX
-    if hidden.is_cuda and view.max_targets is not None:
-        bound = view.max_targets * hidden.shape[0]
-        rows = wanted.byte().argsort(descending=True, stable=True)[:bound]  # (M,)
-    else:
-        rows = wanted.nonzero().squeeze(1)  # (M,)
+    rows = labelled_rows(view)  # (M,)
     return flat[rows], labels[rows]
+
+
+def labelled_rows(view: View) -> Tensor:
+    """The labelled positions, as indices (M,) into the B*T flattened ones."""
+    wanted = view.labels.flatten() != IGNORE_INDEX
+    if wanted.device.type == "cpu":
+        return wanted.nonzero().squeeze(1)
+    bound = len(wanted) if view.max_targets is None else view.max_targets * len(view.labels)
+    return wanted.byte().argsort(descending=True, stable=True)[:bound]

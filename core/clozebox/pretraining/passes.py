@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from clozebox.pretraining.batch import Batch, View
+from clozebox.pretraining.batch import Batch
+from clozebox.pretraining.mixture import Reader
 from clozebox.pretraining.model import PretrainingModel
-from clozebox.pretraining.objective import Objective, Terms
+from clozebox.pretraining.objective import Objective, Targets, Terms
+from clozebox.pretraining.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,26 +23,40 @@ class Pass:
 
 
 def passes_of(model: PretrainingModel, batch: Batch) -> list[Pass]:
+    """The passes in which every objective reads all of a batch."""
+    return passes(everyone(model, batch))
+
+
+def everyone(model: PretrainingModel, batch: Batch) -> list[Reader]:
+    """Every objective, each with all of the batch: for evaluation."""
+    return [Reader(objective, batch) for objective in model.each_objective()]
+
+
+def passes(readers: Iterable[Reader]) -> list[Pass]:
     """Ask every objective for its view; those that name the same one share a pass."""
-    readers: dict[int, list[Objective]] = {}
+    sharing: dict[int, list[Objective]] = {}
     views: dict[int, View] = {}
-    for objective in model.each_objective():
+    for objective, batch in readers:
         view = objective.view(batch)
         views[id(view)] = view
-        readers.setdefault(id(view), []).append(objective)
-    return [Pass(view, tuple(readers[key])) for key, view in views.items()]
+        sharing.setdefault(id(view), []).append(objective)
+    return [Pass(view, tuple(sharing[key])) for key, view in views.items()]
 
 
-def count_targets(passes: list[Pass]) -> dict[str, Tensor]:
-    """The number of targets of each term, each (), before any forward pass."""
-    counts: dict[str, Tensor] = {}
-    for one in passes:
-        for objective in one.objectives:
-            for name, count in objective.targets(one.view).items():
-                if name in counts:
-                    raise ValueError(f"two objectives of one arm have a term named {name!r}")
-                counts[name] = count
-    return counts
+def targets_of(readers: Iterable[Reader]) -> dict[str, Targets]:
+    """The targets of each term, before any forward pass."""
+    found: dict[str, Targets] = {}
+    for objective, batch in readers:
+        for name, targets in objective.targets(batch).items():
+            if name in found:
+                raise ValueError(f"two objectives of one arm have a term named {name!r}")
+            found[name] = targets
+    return found
+
+
+def count_targets(readers: Iterable[Reader]) -> dict[str, Tensor]:
+    """The number of targets of each term, each ()."""
+    return {name: targets.count for name, targets in targets_of(readers).items()}
 
 
 def forward(model: PretrainingModel, one: Pass) -> Terms:
@@ -48,9 +64,18 @@ def forward(model: PretrainingModel, one: Pass) -> Terms:
     hidden = model.encode(one.view)  # (B, T, D)
     terms: Terms = {}
     for objective in one.objectives:
+        # Of a tenth of the sequences comes a tenth of the gradient, as if each drew its objective.
+        weight = objective.weight * (1 if objective.share is None else objective.share)
         for name, term in objective(hidden, one.view).items():
-            terms[name] = replace(term, weight=term.weight * objective.weight)
+            terms[name] = replace(term, weight=term.weight * weight)
     return terms
+
+
+def encoder_flops(model: PretrainingModel, made: Sequence[Pass]) -> int:
+    """Forward floating-point operations of the passes, without heads."""
+    return sum(
+        len(one.view.input_ids) * model.encoder.flops(one.view.input_ids.shape[1]) for one in made
+    )
 
 
 def summed(terms: Terms) -> dict[str, Tensor]:

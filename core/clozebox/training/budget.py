@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from clozebox.config.settings import Arm, Budget
+import torch
+from torch import Tensor
+
+from clozebox.config.settings import Budget, Phase
 from clozebox.errors import UserError
-from clozebox.model import FORWARD_AND_BACKWARD, head_flops
-from clozebox.pretraining.batch import Batch
-from clozebox.pretraining.model import PretrainingModel
-from clozebox.pretraining.passes import add_up, count_targets, passes_of
+from clozebox.model import FORWARD_AND_BACKWARD
+from clozebox.pretraining import Batch, Objective, PretrainingModel, Targets
+from clozebox.pretraining.mixture import share_out
+from clozebox.pretraining.passes import add_up, encoder_flops, passes, targets_of
 
 
 @dataclass
@@ -52,41 +56,47 @@ class Clock:
 class StepCost:
     """What an optimizer step costs: training FLOPs, counted and never timed."""
 
-    body: float
-    """FLOPs of the encoder passes of one step."""
-    per_target: Mapping[str, float]
-    """FLOPs of a head for one of its targets, by term."""
-    targets: Mapping[str, float]
-    """Targets of an average step, by term."""
+    flops: float
     tokens: float
-    """Real tokens of an average step."""
+    """Real tokens."""
+    targets: Mapping[str, float]
+    """Targets by term."""
 
-    def flops(self, steps: float, targets: Mapping[str, float]) -> float:
-        """FLOPs of ``steps`` steps that had these ``targets`` in all."""
-        heads = sum(cost * targets[name] for name, cost in self.per_target.items())
-        return steps * self.body + heads
+    @classmethod
+    def average(cls, costs: Sequence[StepCost], shares: Sequence[float]) -> StepCost:
+        """What a step costs on average, where each of these costs is that of a share of them."""
+        targets: dict[str, float] = {}
+        for cost, share in zip(costs, shares, strict=True):
+            for term, count in cost.targets.items():
+                targets[term] = targets.get(term, 0.0) + share * count
+        pairs = tuple(zip(costs, shares, strict=True))
+        return cls(
+            flops=sum(share * cost.flops for cost, share in pairs),
+            tokens=sum(share * cost.tokens for cost, share in pairs),
+            targets=targets,
+        )
 
-    @property
-    def flops_per_step(self) -> float:
-        return self.flops(1, self.targets)
+
+def cost_of_step(
+    model: PretrainingModel, objectives: Sequence[Objective], micro_batches: Sequence[Batch]
+) -> StepCost:
+    """What a step costs, counted without taking it."""
+    flops, tokens, counts = 0.0, 0.0, list[dict[str, Tensor]]()
+    with torch.no_grad():
+        for batch in micro_batches:
+            readers = share_out(objectives, batch)
+            targets = targets_of(readers)
+            flops += step_flops(encoder_flops(model, passes(readers)), targets).item()
+            tokens += batch.attention_mask.sum().item()
+            counts.append({term: one.count for term, one in targets.items()})
+    return StepCost(flops, tokens, {term: n.item() for term, n in add_up(counts).items()})
 
 
-def survey(model: PretrainingModel, batches: Sequence[Batch], arm: Arm) -> StepCost:
-    """The average cost of a step, counted on the run's own first batches, one for each step."""
-    passes = [passes_of(model, batch) for batch in batches]
-    sums = add_up(count_targets(one) for one in passes)
-    sequences = len(passes[0]) * arm.train.batch_size
-    return StepCost(
-        body=FORWARD_AND_BACKWARD * sequences * model.encoder.flops(arm.train.seq_length),
-        per_target={
-            term: FORWARD_AND_BACKWARD * head_flops(objective)
-            for one in passes[0]
-            for objective in one.objectives
-            for term in objective.targets(one.view)
-        },
-        targets={term: count.item() / len(batches) for term, count in sums.items()},
-        tokens=sum(batch.attention_mask.sum().item() for batch in batches) / len(batches),
-    )
+def step_flops(encoder: int, targets: Mapping[str, Targets]) -> Tensor:
+    """Training operations, () float64: forward and backward of encoder passes and of heads."""
+    besides = encoder + sum(one.flops_besides for one in targets.values())
+    heads = [one.count.double() * one.flops_each for one in targets.values()]
+    return FORWARD_AND_BACKWARD * (torch.stack(heads).sum() + besides)
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,17 @@ class Plan:
             return cls(budget.steps, None)
         if budget.tokens is not None:
             return cls(_whole_steps("tokens", budget.tokens, cost.tokens), None)
-        return cls(_whole_steps("flops", budget.flops or 0.0, cost.flops_per_step), None)
+        return cls(_whole_steps("flops", budget.flops or 0.0, cost.flops), None)
+
+    def require_a_step_each(self, phases: Sequence[Phase]) -> None:
+        """Raises UserError when one of the phases is so short that no step falls into it."""
+        begin = 0.0
+        for number, phase in enumerate(phases, 1):
+            end = begin + phase.share
+            if self.steps and math.ceil(begin * self.steps - 1e-6) >= end * self.steps - 1e-6:
+                told = f"phase {number} has no step: it is {phase.share:g} of {self.steps}"
+                raise UserError(told)
+            begin = end
 
     def progress(self, spent: Spent) -> float:
         """The share of the budget that is spent, 0 to 1."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clozebox.config import Arm, arm_of
-from clozebox.data import TokenStore, make_examples, prepare
+from clozebox.data import TokenStore, TrainingText, make_examples, prepare
 from clozebox.errors import UserError
 from clozebox.model.hugging_face import Exported, write_folder
-from clozebox.pretraining import Batch, PretrainingModel, passes_of
+from clozebox.pretraining import Batch, PretrainingModel
 from clozebox.training.checkpoint import load_state, load_weights, newest_checkpoint
 from clozebox.training.resume import require_same_tokens
 from clozebox.training.run_directory import RunDirectory
@@ -55,6 +55,8 @@ def _reads_both_sides(model: PretrainingModel, arm: Arm, store: TokenStore) -> b
     examples = make_examples(
         arm.examples, store, documents, arm.train.seq_length, arm.train.short_seq_prob, seed=0
     )
-    masking = None if arm.masking is None else arm.masking.build(store.vocabulary)
+    text = TrainingText(store, documents)
+    masking = None if arm.masking is None else arm.masking.build(text)
     batch = Batch.of(examples.rows(0, 1), store.vocabulary, masking, seed=0, first=0)
-    return any(one.view.attention.kind == "bidirectional" for one in passes_of(model, batch))
+    views = [objective.view(batch) for objective in model.speakers()]
+    return any(view.attention.kind == "bidirectional" for view in views)

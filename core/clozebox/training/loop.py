@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from clozebox.config.settings import Train
 from clozebox.evaluation import EVALUATION_SEED, EvaluationTask
-from clozebox.training.budget import Clock, Plan, Spent, StepCost
+from clozebox.training.budget import Clock, Plan, Spent
 from clozebox.training.meter import Meter
 from clozebox.training.optimizer import lr_at
 from clozebox.training.record import Record
@@ -23,11 +23,10 @@ class Diverged(Exception):
 
 @dataclass(eq=False)
 class Progress:
-    """How far the run is, of what, and at what cost."""
+    """How far the run is, and of what."""
 
     spent: Spent
     plan: Plan
-    cost: StepCost
     meter: Meter
 
     @property
@@ -76,7 +75,8 @@ def train(
         lr = lr_at(before, arm.optim)
         training.optimizer.set_lr(lr)
         seed_globals(training.seed, "step", spent.step)
-        meter.add(train_step(training, training.batches(spent.step)))
+        objectives = training.model.named(arm.objectives_at(before))
+        meter.add(train_step(training, objectives, training.batches(spent.step, before)))
         spent.step += 1
         clock.tick()
 
@@ -102,7 +102,7 @@ def train(
 
 
 def settle(training: Training, progress: Progress) -> None:
-    """Bring what was summed since the last time to the host, and count what it cost."""
+    """Bring what was summed since the last time to the host, and add up what was spent."""
     new = progress.meter.settle()
     if training.optimizer.refused:
         raise Diverged(
@@ -110,7 +110,7 @@ def settle(training: Training, progress: Progress) -> None:
             "no update was made. A lower optim.lr or a longer optim.warmup usually helps"
         )
     progress.spent.tokens += int(new["tokens"])
-    progress.spent.flops += progress.cost.flops(new["steps"], _counts(new))
+    progress.spent.flops += new["flops"]
 
 
 def evaluate(training: Training, tasks: Sequence[EvaluationTask]) -> dict[str, float]:
@@ -123,8 +123,3 @@ def evaluate(training: Training, tasks: Sequence[EvaluationTask]) -> dict[str, f
         found |= {f"eval/{name}": value for name, value in metrics.items()}
     training.model.train()
     return found
-
-
-def _counts(sums: Mapping[str, float]) -> dict[str, float]:
-    prefix = "count/"
-    return {k.removeprefix(prefix): v for k, v in sums.items() if k.startswith(prefix)}

@@ -20,7 +20,7 @@ class Meter:
         found = {f"sum/{name}": value for name, value in step.sums.items()}
         found |= {f"count/{name}": value for name, value in step.counts.items()}
         found |= {"tokens": step.tokens, "steps": torch.ones_like(step.tokens)}
-        found |= {"grad_norm": step.grad_norm}
+        found |= {"flops": step.flops, "grad_norm": step.grad_norm}
         for name, value in found.items():
             held = self._pending.get(name)
             self._pending[name] = value.double() if held is None else held + value

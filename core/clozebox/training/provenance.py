@@ -40,7 +40,7 @@ def record_session(
         path,
         {
             "parameters": training.model.num_parameters(),
-            "flops_per_step": cost.flops_per_step,
+            "flops_per_step": cost.flops,
             "tokens_per_step": cost.tokens,
             "sessions": [*sessions, session],
         },

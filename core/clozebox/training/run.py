@@ -60,11 +60,12 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     run, arm = training.run, training.arm
     cost = survey_costs(training)
     plan = Plan.of(arm.budget, cost)
+    plan.require_a_step_each(arm.phases)
     spent, meter = restore(training, console.say)
     record_session(training, registry, cost, console.say)
     tasks = [task.build() for task in arm.evaluations]
     record = Record(run, arm, plan, spent, [r.build() for r in arm.reporters], console)
-    progress = Progress(spent, plan, cost, meter)
+    progress = Progress(spent, plan, meter)
     stop.can_save = True
     try:
         result = train(

@@ -1,4 +1,4 @@
-"""From a run directory to everything the loop needs, built in the order in which it flows."""
+"""From an arm and a seed to everything the loop needs, built in the order in which it flows."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from clozebox.config import arm_of
 from clozebox.config.settings import Arm
-from clozebox.data import Examples, TokenStore, make_examples, prepare
+from clozebox.data import Examples, TokenStore, TrainingText, make_examples, prepare
 from clozebox.evaluation import HeldOut
 from clozebox.pretraining import Batch, MaskingStrategy, PretrainingModel
-from clozebox.training.budget import StepCost, survey
+from clozebox.training.budget import StepCost, cost_of_step
 from clozebox.training.device import Numerics, numerics_of
 from clozebox.training.optimizer import GuardedAdamW
 from clozebox.training.run_directory import RunDirectory
@@ -22,37 +20,78 @@ from clozebox.training.run_directory import RunDirectory
 if TYPE_CHECKING:
     from clozebox.registry import Registry
 
-SURVEYED_BATCHES = 8
+SURVEYED_STEPS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
-    """A run, ready to step."""
+class Learner:
+    """An arm and a seed: what is learned from, and by what model. Nothing of it is on disk."""
 
-    run: RunDirectory
     arm: Arm
     seed: int
     store: TokenStore
     examples: Examples[Any]
     masking: MaskingStrategy | None
-    held_out: HeldOut
     model: PretrainingModel
-    optimizer: GuardedAdamW
     numerics: Numerics
 
-    def batches(self, step: int) -> list[Batch]:
-        """The micro-batches of optimizer step ``step``, counted from 0: a function of the step."""
+    def batch(self, first: int, count: int, progress: float = 0.0) -> Batch:
+        """Examples ``first .. first + count`` of training, on the device."""
+        return Batch.of(
+            self.examples.rows(first, count),
+            self.store.vocabulary,
+            self.masking,
+            seed=self.seed,
+            first=first,
+            progress=progress,
+            device=self.numerics.device,
+        )
+
+    def batches(self, step: int, progress: float = 0.0) -> list[Batch]:
+        """The micro-batches of optimizer step ``step``, counted from 0: a function of the step.
+
+        ``progress`` is the share of the budget that is spent by then.
+        """
         size = self.arm.train.batch_size
         cut = min(self.arm.speed.micro_batch_size or size, size)
         first, end = step * size, (step + 1) * size
-        return [
-            _batch(self, start, min(cut, end - start), self.numerics.device)
-            for start in range(first, end, cut)
-        ]
+        return [self.batch(at, min(cut, end - at), progress) for at in range(first, end, cut)]
+
+
+@dataclass(frozen=True, eq=False)
+class Training(Learner):
+    """A run, ready to step."""
+
+    run: RunDirectory
+    held_out: HeldOut
+    optimizer: GuardedAdamW
+
+
+def learner_of(
+    arm: Arm, seed: int, cache: Path, numerics: Numerics, say: Callable[[str], None]
+) -> Learner:
+    """Prepare the tokens, and build the model with its initial weights.
+
+    Raises:
+        UserError: anything in the settings or the corpus that cannot work.
+    """
+    store = prepare(arm.data.corpus, arm.data.tokenizer, cache, say=say)
+    documents = store.split(arm.train.held_out).train
+    examples = make_examples(
+        arm.examples,
+        store,
+        documents,
+        seq_length=arm.train.seq_length,
+        short_seq_prob=arm.train.short_seq_prob,
+        seed=seed,
+    )
+    masking = None if arm.masking is None else arm.masking.build(TrainingText(store, documents))
+    model = PretrainingModel.initialised(arm, store.vocabulary, seed).to(numerics.device)
+    return Learner(arm, seed, store, examples, masking, model, numerics)
 
 
 def set_up(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> Training:
-    """Prepare the tokens, and build the model.
+    """Prepare the tokens, and build the model and its optimizer.
 
     Raises:
         UserError: anything in the settings, the corpus or the machine that cannot work.
@@ -60,57 +99,35 @@ def set_up(run: RunDirectory, registry: Registry, say: Callable[[str], None]) ->
     resolved = run.resolved()
     arm, seed = arm_of(resolved["arm"], resolved["settings"], registry), int(resolved["seed"])
     numerics = numerics_of(arm.speed, arm.train.precision)
-    store = prepare(arm.data.corpus, arm.data.tokenizer, Path(resolved["cache"]), say=say)
-    split = store.split(arm.train.held_out)
-    examples = make_examples(
-        arm.examples,
-        store,
-        split.train,
-        seq_length=arm.train.seq_length,
-        short_seq_prob=arm.train.short_seq_prob,
-        seed=seed,
-    )
-    masking = None if arm.masking is None else arm.masking.build(store.vocabulary)
+    learner = learner_of(arm, seed, Path(resolved["cache"]), numerics, say)
     held_out = HeldOut(
-        store,
-        split.held_out,
+        learner.store,
+        learner.store.split(arm.train.held_out).held_out,
         arm.train.seq_length,
         arm.train.batch_size,
-        masking,
+        learner.masking,
         numerics,
         arm.examples,
     )
     held_out.cut()
-    model = PretrainingModel.initialised(arm, store.vocabulary, seed).to(numerics.device)
     return Training(
+        **vars(learner),
         run=run,
-        arm=arm,
-        seed=seed,
-        store=store,
-        examples=examples,
-        masking=masking,
         held_out=held_out,
-        model=model,
-        optimizer=GuardedAdamW(model, arm.optim),
-        numerics=numerics,
+        optimizer=GuardedAdamW(learner.model, arm.optim),
     )
 
 
 def survey_costs(training: Training) -> StepCost:
-    """What a step of this run costs, from the first of its own batches."""
-    size = training.arm.train.batch_size
-    batches = [
-        _batch(training, step * size, size, torch.device("cpu")) for step in range(SURVEYED_BATCHES)
-    ]
-    return survey(training.model, batches, training.arm)
-
-
-def _batch(training: Training, first: int, count: int, device: torch.device) -> Batch:
-    return Batch.of(
-        training.examples.rows(first, count),
-        training.store.vocabulary,
-        training.masking,
-        seed=training.seed,
-        first=first,
-        device=device,
-    )
+    """What an average step of this run costs, from the first of its own steps in each phase."""
+    arm, model = training.arm, training.model
+    costs, weights, begin = [], [], 0.0
+    for share in [phase.share for phase in arm.phases] or [1.0]:
+        objectives = model.named(arm.objectives_at(begin + share / 2))
+        for step in range(SURVEYED_STEPS):
+            # What changes over training is sampled all along the phase.
+            progress = begin + share * (step + 0.5) / SURVEYED_STEPS
+            costs.append(cost_of_step(model, objectives, training.batches(step, progress)))
+            weights.append(share / SURVEYED_STEPS)
+        begin += share
+    return StepCost.average(costs, weights)

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clozebox.pretraining.batch import Batch
-from clozebox.pretraining.objective import Terms
-from clozebox.pretraining.passes import add_up, count_targets, forward, passes_of, summed
+from clozebox.pretraining import Batch, Objective, Terms
+from clozebox.pretraining.mixture import share_out
+from clozebox.pretraining.passes import (
+    add_up,
+    encoder_flops,
+    forward,
+    passes,
+    summed,
+    targets_of,
+)
+from clozebox.training.budget import step_flops
 from clozebox.training.setup import Training
 
 
@@ -23,17 +31,27 @@ class StepSums:
     counts: dict[str, Tensor]
     """``mlm``: the number of targets."""
     tokens: Tensor
+    flops: Tensor
     grad_norm: Tensor
 
 
-def train_step(training: Training, micro_batches: Sequence[Batch]) -> StepSums:
+def train_step(
+    training: Training, objectives: Sequence[Objective], micro_batches: Sequence[Batch]
+) -> StepSums:
     """Forward, backward, clip, update. Nothing here waits for the device."""
     model, optimizer = training.model, training.optimizer
-    passes = [passes_of(model, batch) for batch in micro_batches]
-    counts = add_up(count_targets(one) for one in passes)  # before any division
+    shared = [share_out(objectives, batch) for batch in micro_batches]
+    targets = [targets_of(readers) for readers in shared]
+    counts = add_up(  # before any division
+        {term: one.count for term, one in found.items()} for found in targets
+    )
     sums: list[dict[str, Tensor]] = []
-    for micro_batch in passes:
-        for one in micro_batch:
+    flops: list[Tensor] = []
+    for readers, found in zip(shared, targets, strict=True):
+        with training.numerics.autocast():
+            made = passes(readers)
+        flops.append(step_flops(encoder_flops(model, made), found))
+        for one in made:
             with training.numerics.autocast():
                 terms = forward(model, one)
             weighted_loss(terms, counts).backward()  # type: ignore[no-untyped-call]
@@ -43,7 +61,7 @@ def train_step(training: Training, micro_batches: Sequence[Batch]) -> StepSums:
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     tokens = torch.stack([batch.attention_mask.sum() for batch in micro_batches]).sum()
-    return StepSums(add_up(sums), counts, tokens, norm.detach())
+    return StepSums(add_up(sums), counts, tokens, torch.stack(flops).sum(), norm.detach())
 
 
 def weighted_loss(terms: Terms, counts: dict[str, Tensor]) -> Tensor:

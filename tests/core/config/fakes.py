@@ -13,6 +13,7 @@ from clozebox import (
     ObjectiveConfig,
     ReporterConfig,
     SizePreset,
+    TokenObjectiveConfig,
     hookimpl,
 )
 
@@ -40,18 +41,23 @@ class Span(Unbuilt, MaskingConfig):
     max_span: int = Field(default=10, ge=1)
 
 
-class Mlm(Unbuilt, ObjectiveConfig):
+class Mlm(Unbuilt, TokenObjectiveConfig):
     name = "mlm"
     needs_masking = True
 
 
-class Forward(Unbuilt, ObjectiveConfig):
+class Forward(Unbuilt, TokenObjectiveConfig):
     name = "forward"
 
 
 class Nsp(Unbuilt, ObjectiveConfig):
     name = "nsp"
     example = "pair"
+
+
+class Sop(Unbuilt, ObjectiveConfig):
+    name = "sop"
+    example = "swapped_pair"
 
 
 class Lines(Unbuilt, CorpusConfig):
@@ -98,7 +104,7 @@ def register_masking_strategies() -> list[type[MaskingConfig]]:
 
 @hookimpl
 def register_objectives() -> list[type[ObjectiveConfig]]:
-    return [Mlm, Forward, Nsp]
+    return [Mlm, Forward, Nsp, Sop]
 
 
 @hookimpl

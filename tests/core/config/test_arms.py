@@ -135,7 +135,61 @@ def test_the_schema_names_every_component_and_setting(registry: Registry) -> Non
         if table.get("properties", {}).get("name") == {"const": "span"}
     )
     assert "max_span" in span["properties"]
-    assert properties["objectives"]["items"]["enum"] == ["mlm", "forward", "nsp"]
+    assert properties["objectives"]["items"]["enum"] == ["mlm", "forward", "nsp", "sop"]
     assert properties["arm"]["items"]["properties"]["optim"] == properties["optim"]
     assert "space" in properties["sweep"]["properties"]
     assert "$ref" not in json.dumps(properties)
+
+
+OLD = {
+    "budget": {"steps": 40},
+    "corpus": {"name": "lines", "parts": [], "path": "lines.txt"},
+    "embedding": {"max_position_embeddings": 512, "name": "bert"},
+    "encoder": {"dropout": 0.1, "name": "bert"},
+    "evaluation": {"cloze": {"rows": 7}, "held_out": {}},
+    "evaluations": ["held_out", "cloze"],
+    "masking": {"mask_share": 0.8, "name": "token", "random_share": 0.1, "rate": 0.3},
+    "objective": {"mlm": {"weight": 1.0}, "nsp": {"weight": 1.0}},
+    "objectives": ["mlm", "nsp"],
+    "optim": {
+        "beta1": 0.9,
+        "beta2": 0.98,
+        "eps": 1e-06,
+        "lr": 0.002,
+        "max_grad_norm": 1.0,
+        "schedule": "linear",
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+    },
+    "reporter": {"console": {}},
+    "reporters": ["console"],
+    "size": {
+        "hidden_size": 96,
+        "intermediate_size": 384,
+        "name": "tiny",
+        "num_attention_heads": 3,
+        "num_hidden_layers": 2,
+    },
+    "speed": {"device": "auto", "threads": 1},
+    "tokenizer": {"kind": "wordpiece", "lowercase": True, "vocab_size": 2048},
+    "train": {
+        "batch_size": 32,
+        "checkpoint_every": 200,
+        "evals": 10,
+        "examples": "auto",
+        "held_out": 0.1,
+        "keep_checkpoints": 2,
+        "log_every": 10,
+        "precision": "fp32",
+        "seq_length": 64,
+        "short_seq_prob": 0.1,
+    },
+}
+"""What a run of version 0.1.0 was resolved to, before there were phases, shares and schedules."""
+
+
+def test_a_run_of_the_first_version_is_still_the_same_run(registry: Registry) -> None:
+    arm = arm_of("masked", OLD, registry)
+    assert settings_of(arm) == OLD, "or its fingerprint would differ, and it could not be resumed"
+    assert arm.phases == ()
+    assert [objective.share for objective in arm.objectives] == [None, None]

@@ -183,7 +183,9 @@ def test_single_examples_and_an_objective_of_pairs_do_not_go_together(
 ) -> None:
     text = ground.replace('["mlm"]', '["mlm", "nsp"]') + 'train.examples = "single"\n'
     (told,) = problems(text)
-    assert told.startswith("question.toml:5: train.examples: must be 'pair' or 'auto'")
+    assert told.startswith(
+        "question.toml:5: train.examples: must be 'pair' or 'auto' (got \"single\")"
+    )
 
 
 def test_what_one_arm_reads_the_others_may_leave(load: Load, ground: str) -> None:

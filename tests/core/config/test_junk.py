@@ -12,7 +12,9 @@ Load = Callable[..., Experiment]
 SOME_KEYS = [
     "size", "size.name", "size.hidden_size", "corpus", "corpus.name", "corpus.parts", "tokenizer",
     "tokenizer.path", "embedding", "encoder.dropout", "masking", "masking.name", "masking.rate",
-    "objectives", "objective", "objective.mlm", "objective.mlm.weight", "evaluations", "evaluation",
+    "masking.final_rate", "masking.schedule", "objectives", "objective", "objective.mlm",
+    "objective.mlm.weight", "objective.mlm.share", "objective.mlm.head", "phase", "phase.share",
+    "evaluations", "evaluation",
     "reporters", "reporter", "seeds", "budget", "budget.steps", "train", "train.examples",
     "train.seq_length", "optim", "optim.schedule", "optim.decay", "speed", "sweep", "sweep.space",
     "sweep.space.x", 'sweep.space."optim.lr"', 'sweep.space."masking.rate".choices', "arm",
@@ -21,6 +23,7 @@ SOME_KEYS = [
 JUNK = [
     "3", "-1", "0", "0.5", "1e400", "nan", "-inf", "true", '""', '"none"', '"mlm"', "[]", "[[]]",
     "[{}]", "{}", "{name=3}", '{name="mlm"}', "[1, 1]", '["mlm", "nsp"]', '["mlm", 3]',
+    "[{share=1.0, objectives=['mlm']}]", "[{share=1.0, objectives=[[]]}]", "[{share={}}, 3]",
     "1979-05-27", "07:32:00", "{low=1, high=2}", "{choices=[[]]}", '{choices=["", 3, true]}',
     "9" * 400, "nul\0",
     "{a={b={c={d={}}}}}", '"\\ud7ff"', "'''", "\t",

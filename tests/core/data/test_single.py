@@ -71,7 +71,7 @@ def test_a_row_is_framed_and_padded(store_of_lengths: StoreOf) -> None:
     assert rows.attention_mask.sum(axis=1).tolist() == [7, 4]
     assert np.flatnonzero(rows.special_tokens_mask[0]).tolist() == [0, 6, 7, 8]
     assert not rows.token_type_ids.any()
-    assert rows.next_sentence_label is None
+    assert rows.pair_label is None
     types = rows.input_ids.dtype, rows.token_type_ids.dtype, rows.attention_mask.dtype
     assert types == (np.int64, np.int64, np.bool_)
 

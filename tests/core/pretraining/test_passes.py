@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from clozebox.pretraining.passes import count_targets, forward, means, passes_of
+from clozebox.pretraining import Batch
+from clozebox.pretraining.passes import (
+    count_targets,
+    everyone,
+    forward,
+    means,
+    passes_of,
+    targets_of,
+)
 from clozebox.training.console import Console
 from clozebox.training.setup import Training, set_up
 
@@ -43,9 +51,18 @@ def test_objectives_with_different_views_have_a_pass_each(ready: Callable[..., T
 def test_targets_are_counted_before_any_forward_pass(ready: Callable[..., Training]) -> None:
     training = ready(objectives=["hidden", "pair"])
     [batch] = training.batches(0)
-    counts = count_targets(passes_of(training.model, batch))
+    counts = count_targets(everyone(training.model, batch))
     assert counts["hidden"] == (batch.masked.labels >= 0).sum()
     assert counts["pair"] == batch.input_ids.shape[0]
+
+
+def test_a_target_knows_its_classes_and_what_it_costs(ready: Callable[..., Training]) -> None:
+    training = ready(objectives=["hidden", "pair"])
+    targets = targets_of(everyone(training.model, training.batches(0)[0]))
+    vocabulary, width = training.model.embedding.token_table.shape
+    assert (targets["hidden"].classes, targets["pair"].classes) == (vocabulary, 2)
+    assert targets["hidden"].flops_each == 2 * (width * width + vocabulary * width)
+    assert targets["pair"].flops_each == 2 * 2 * width
 
 
 def test_a_mean_is_taken_over_the_targets_of_its_own_term() -> None:
@@ -90,11 +107,62 @@ def test_a_term_carries_its_own_weight_times_its_objectives(
     assert weights == {"hidden": 3.0, "hidden_more": 150.0}
 
 
+@pytest.mark.parametrize("share", [None, 0.25])
+def test_a_share_of_the_sequences_weighs_as_much_of_the_loss(
+    ready: Callable[..., Training], share: float | None
+) -> None:
+    settings = {"weight": 3.0} if share is None else {"weight": 3.0, "share": share}
+    training = ready(objectives=["hidden", "ahead"], objective={"hidden": settings})
+    one, _ = passes_of(training.model, training.batches(0)[0])
+    [term] = forward(training.model, one).values()
+    assert term.weight == 3.0 * (share or 1.0)
+
+
+def test_an_objective_predicts_through_the_head_it_names(ready: Callable[..., Training]) -> None:
+    model = ready(objectives=["hidden", "ahead"], objective={"ahead": {"head": "hidden"}}).model
+    hidden, ahead = model.each_objective()
+    assert ahead.head is hidden.head
+    names = [name for name, _ in model.named_parameters() if ".head." in name]
+    assert all(name.startswith("objectives.hidden.") for name in names), "each counts once"
+    own = ready(name="own", objectives=["hidden", "ahead"]).model
+    assert own.num_parameters() > model.num_parameters()
+
+
 def test_two_objectives_with_a_term_of_one_name_are_refused(
     ready: Callable[..., Training], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = ready(objectives=["hidden", "pair"])
-    [one] = passes_of(training.model, training.batches(0)[0])
-    monkeypatch.setattr(one.objectives[1], "targets", one.objectives[0].targets)
+    readers = everyone(training.model, training.batches(0)[0])
+    hidden, pair = (reader.objective for reader in readers)
+    monkeypatch.setattr(pair, "targets", hidden.targets)
     with pytest.raises(ValueError, match="term named 'hidden'"):
-        count_targets([one])
+        count_targets(readers)
+
+
+VIEWS: dict[str, Callable[[Batch], Any]] = {
+    "plain": lambda batch: batch.plain,
+    "masked": lambda batch: batch.masked,
+    "causal": lambda batch: batch.causal,
+    "anticausal": lambda batch: batch.anticausal,
+    "prefix": lambda batch: batch.prefix(batch.attention_mask.sum(1) // 2),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_in_a_packed_row_no_document_feels_another(
+    ready: Callable[..., Training], name: str
+) -> None:
+    training = ready(train={"batch_size": 4})
+    training.model.eval()
+    [batch] = training.batches(0)
+    width = batch.input_ids.shape[1]
+    document_ids = (torch.arange(width) >= 6).long() + (torch.arange(width) >= 11).long()
+    packed = replace(batch, document_ids=document_ids.expand(4, width))
+    at = document_ids == 1  # the tokens between two other documents
+    other = torch.where(at, (packed.input_ids + 7) % 60, packed.input_ids)
+    view = VIEWS[name](packed)
+    changed = replace(view, input_ids=torch.where(at, other, view.input_ids))
+    before, after = training.model.encode(view), training.model.encode(changed)
+    moved = (before - after).abs().amax(-1) > 1e-6  # (B, T)
+    assert not moved[:, ~at].any()
+    assert moved[:, at].all()

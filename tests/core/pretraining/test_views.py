@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,70 @@ def test_labelled_rows_are_those_with_a_label(batch: Batch) -> None:
     wanted = batch.causal.labels != X
     assert torch.equal(states, hidden[wanted])
     assert torch.equal(labels, batch.causal.labels[wanted])
+
+
+PREFIX = torch.tensor([3, 0])
+
+
+def test_a_prefix_is_shown_whole_and_what_follows_it_is_predicted(batch: Batch) -> None:
+    view = batch.prefix(PREFIX)
+    assert view.labels.tolist() == [
+        [X, X, 12, 3, X, X, X],
+        [20, 3, 21, 22, 23, 3, X],  # no prefix: as causal
+    ]
+    assert view.attention.kind == "prefix"
+    assert torch.equal(view.input_ids, batch.input_ids)
+    first, second = view.attention.pattern(2, 7).int().tolist()
+    assert first[:5] == [[1, 1, 1, 0, 0, 0, 0]] * 3 + [[1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0]]
+    assert second == torch.ones(7, 7).tril().int().tolist()
+
+
+def test_a_prefix_of_everything_leaves_nothing_to_predict(batch: Batch) -> None:
+    assert (batch.prefix(torch.tensor([5, 7])).labels == X).all()
+    assert batch.prefix(torch.tensor([4, 6])).labels.tolist() == [
+        [X, X, X, 3, X, X, X],
+        [X, X, X, X, X, 3, X],
+    ]
+
+
+@pytest.fixture
+def packed(batch: Batch) -> Batch:
+    """Two documents in each row, each with its own [CLS] and [SEP], then padding."""
+    ids = torch.tensor([[2, 10, 11, 3, 2, 12, 3, 0], [2, 20, 3, 2, 21, 22, 23, 3]])
+    return replace(
+        batch,
+        input_ids=ids,
+        token_type_ids=torch.zeros_like(ids),
+        attention_mask=ids != 0,
+        special_tokens_mask=torch.isin(ids, torch.tensor(VOCABULARY.special_ids)),
+        document_ids=torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]]),
+    )
+
+
+def test_no_document_predicts_a_token_of_another(packed: Batch) -> None:
+    assert packed.causal.labels.tolist() == [
+        [10, 11, 3, X, 12, 3, X, X],
+        [20, 3, X, 21, 22, 23, 3, X],
+    ]
+    assert packed.anticausal.labels.tolist() == [
+        [X, 2, 10, 11, X, 2, 12, X],
+        [X, 2, 20, X, 2, 21, 22, 23],
+    ]
+    assert packed.prefix(torch.tensor([2, 5])).labels.tolist() == [
+        [X, 11, 3, X, 12, 3, X, X],
+        [X, X, X, X, 22, 23, 3, X],
+    ]
+
+
+@pytest.mark.parametrize("name", ["plain", "causal", "anticausal", "prefix", "hide"])
+def test_no_view_looks_from_one_document_into_another(packed: Batch, name: str) -> None:
+    views = {
+        "prefix": lambda: packed.prefix(torch.tensor([2, 5])),
+        "hide": lambda: packed.hide(~packed.special_tokens_mask),
+    }
+    view = views.get(name, lambda: getattr(packed, name))()
+    assert packed.document_ids is not None
+    other = packed.document_ids[:, :, None] != packed.document_ids[:, None, :]  # (B, T, T)
+    seen = view.attention.pattern(2, 8)
+    assert not (seen & other).any()
+    assert (seen & ~other).sum() > 2 * 8, "each looks at more than itself"

@@ -16,7 +16,8 @@ from clozebox.training.console import Console
 from clozebox.training.setup import set_up, survey_costs
 from clozebox.training.step import train_step
 
-COST = StepCost(body=100.0, per_target={"a": 3.0}, targets={"a": 10.0}, tokens=50.0)
+SHARES = {"hidden": {"share": 0.5}, "ahead": {"share": 0.3}, "behind": {"share": 0.2}}
+COST = StepCost(flops=130.0, tokens=50.0, targets={"a": 10.0})
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,11 @@ COST = StepCost(body=100.0, per_target={"a": 3.0}, targets={"a": 10.0}, tokens=5
         {"objectives": ["hidden"]},
         {"objectives": ["hidden", "pair"]},
         {"objectives": ["ahead", "behind"], "masking": "none"},
+        {"objectives": ["hidden", "ahead", "behind"], "objective": SHARES},
+        {"objectives": ["hidden", "ahead"], "objective": {"ahead": {"share": 0.5}}},
+        {"masking": {"name": "toy", "rate": 0.3, "corruption_rate": 0.5}},
     ],
-    ids=["hidden", "hidden+pair", "both sides"],
+    ids=["hidden", "hidden+pair", "both sides", "mixture", "part of a mixture", "two rates"],
 )
 def test_the_count_of_a_step_is_that_of_torchs_counter(
     make_run: Callable[..., Any], registry: Any, choice: dict[str, Any]
@@ -35,10 +39,59 @@ def test_the_count_of_a_step_is_that_of_torchs_counter(
     cost = survey_costs(training)
     # The CPU's fused attention is not in torch's table; the plain one is.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        sums = train_step(training, training.batches(0))
-    ours = cost.flops(1, {name: count.item() for name, count in sums.counts.items()})
+        sums = train_step(training, training.model.each_objective(), training.batches(0))
+    assert sums.flops.item() == pytest.approx(cost.flops, rel=0.05)  # the average step
     # Torch counts no backward into the embedded tokens' inputs: there is none.
-    assert ours == pytest.approx(counter.get_total_flops(), rel=0.02)
+    assert sums.flops.item() == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+def test_an_average_step_of_phases_weighs_each_by_its_share() -> None:
+    first = StepCost(flops=100.0, tokens=50.0, targets={"a": 10.0})
+    second = StepCost(flops=300.0, tokens=50.0, targets={"a": 2.0, "b": 8.0})
+    average = StepCost.average([first, second], [0.25, 0.75])
+    assert (average.flops, average.tokens) == (250.0, 50.0)
+    assert average.targets == {"a": 4.0, "b": 6.0}
+
+
+def test_each_phase_is_surveyed_with_its_own_objectives(
+    make_run: Callable[..., Any], registry: Any
+) -> None:
+    def cost(**choice: Any) -> StepCost:
+        return survey_costs(set_up(make_run(str(choice), **choice), registry, Console().say))
+
+    ahead = cost(objectives=["ahead"], masking="none")
+    both = cost(objectives=["hidden", "behind"])
+    phases = [
+        {"share": 0.25, "objectives": ["ahead"]},
+        {"share": 0.75, "objectives": ["hidden", "behind"]},
+    ]
+    found = cost(objectives=["hidden", "behind", "ahead"], phase=phases)
+    assert found == StepCost.average([ahead, both], [0.25, 0.75])
+    assert ahead.flops < 0.8 * both.flops, "or the shares would not show"
+
+
+def test_a_rate_that_moves_costs_its_mean(make_run: Callable[..., Any], registry: Any) -> None:
+    def cost(**masking: float) -> StepCost:
+        run = make_run(str(masking), masking={"name": "toy", **masking})
+        return survey_costs(set_up(run, registry, Console().say))
+
+    falling = cost(rate=0.6, final_rate=0.2)
+    constant = [cost(rate=rate) for rate in (0.2, 0.4, 0.6)]
+    targets = [one.targets["hidden"] for one in constant]
+    assert falling.targets["hidden"] == pytest.approx(targets[1], rel=0.05)
+    assert targets[0] < 0.7 * targets[1]
+    assert falling.flops == pytest.approx(constant[1].flops, rel=0.01)
+
+
+def test_how_a_batch_is_cut_does_not_change_what_a_step_costs(
+    make_run: Callable[..., Any], registry: Any
+) -> None:
+    choice: dict[str, Any] = {"objectives": ["hidden", "ahead", "behind"], "objective": SHARES}
+    whole, parts = (
+        survey_costs(set_up(make_run(name, speed=speed, **choice), registry, Console().say))
+        for name, speed in (("whole", {}), ("parts", {"micro_batch_size": 1}))
+    )
+    assert whole == parts
 
 
 def test_flops_and_tokens_become_steps() -> None:

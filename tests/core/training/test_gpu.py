@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -32,25 +33,38 @@ def waiting_is_an_error() -> Iterator[None]:
     torch.cuda.set_sync_debug_mode("default")
 
 
+MIXED: dict[str, Any] = ON_GPU | {
+    "objectives": ["hidden", "ahead", "behind"],
+    "objective": {"hidden": {"share": 0.5}, "ahead": {"share": 0.3}, "behind": {"share": 0.2}},
+    "masking": {"name": "toy", "rate": 0.3, "final_rate": 0.1, "corruption_rate": 0.4},
+}
+
+
+@pytest.mark.parametrize("choice", [ON_GPU, MIXED], ids=["hidden+pair", "mixture"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_waits_for_nothing(
     make_run: Callable[..., RunDirectory],
     registry: Any,
     request: pytest.FixtureRequest,
     precision: str,
+    choice: dict[str, Any],
 ) -> None:
-    training = set_up(make_run(train={"precision": precision}, **ON_GPU), registry, print)
-    train_step(training, training.batches(0))  # the first step allocates the moments
-    batches = training.batches(1)
+    training = set_up(make_run(train={"precision": precision}, **choice), registry, print)
+    objectives = training.model.each_objective()
+    # The first step allocates the moments.
+    train_step(training, objectives, training.batches(0))
+    batches = training.batches(1, progress=0.5)
     request.getfixturevalue("waiting_is_an_error")
-    train_step(training, batches)
+    train_step(training, objectives, batches)
 
 
+@pytest.mark.parametrize("choice", [ON_GPU, MIXED], ids=["one rate", "rates that differ"])
 def test_masks_and_labels_are_those_of_the_cpu(
-    make_run: Callable[..., RunDirectory], registry: Any
+    make_run: Callable[..., RunDirectory], registry: Any, choice: dict[str, Any]
 ) -> None:
-    training = set_up(make_run(**ON_GPU), registry, print)
-    [there] = training.batches(0)
+    training = set_up(make_run(**choice), registry, print)
+    [whole] = training.batches(0, progress=0.5)
+    there = whole.take(np.array([0, 2, 5]))
     here = replace(
         there,
         **{

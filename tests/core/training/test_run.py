@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.core.training.outcome import final, interrupt_after, same, told
 
 from clozebox.errors import UserError
 from clozebox.training import RunDirectory
@@ -28,23 +28,6 @@ MakeRun = Callable[..., RunDirectory]
 @pytest.fixture
 def train(registry: Any) -> Callable[[RunDirectory], int]:
     return lambda run: run_training(run, registry, Console())
-
-
-def final(run: RunDirectory) -> dict[str, torch.Tensor]:
-    """Weights and moments of the last checkpoint: losses can agree where weights do not."""
-    last = newest_checkpoint(run.checkpoints)
-    assert last is not None
-    return {**load_file(last / "model.safetensors"), **load_file(last / "optimizer.safetensors")}
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
-
-
-def told(run: RunDirectory) -> list[dict[str, Any]]:
-    """metrics.jsonl without what a clock decides."""
-    timed = {"seconds", "perf/tokens_per_second"}
-    return [{k: v for k, v in line.items() if k not in timed} for line in run.metrics()]
 
 
 def test_a_run_leaves_what_it_did_and_how_it_ended(
@@ -89,8 +72,17 @@ def test_it_learns(make_run: MakeRun, train: Callable[[RunDirectory], int]) -> N
     [
         {"objectives": ["hidden", "pair"]},
         {"objectives": ["ahead", "behind"], "masking": "none"},
+        {
+            "objectives": ["hidden", "ahead", "behind"],
+            "objective": {
+                "hidden": {"share": 0.5},
+                "ahead": {"share": 0.3},
+                "behind": {"share": 0.2},
+            },
+        },
+        {"masking": {"name": "toy", "rate": 0.5, "final_rate": 0.1, "schedule": "cosine"}},
     ],
-    ids=["hidden+pair", "both sides"],
+    ids=["hidden+pair", "both sides", "mixture", "falling rate"],
 )
 def test_resuming_is_exact_to_the_bit(
     make_run: MakeRun,
@@ -105,7 +97,7 @@ def test_resuming_is_exact_to_the_bit(
     for stop_after in (1, 2, 3, 5, 6, 11):
         broken = make_run(f"broken-{stop_after}", **choice)
         with monkeypatch.context() as patch:
-            _interrupt_after(patch, stop_after)
+            interrupt_after(patch, stop_after)
             assert train(broken) == 130
         status = broken.status()
         assert status is not None
@@ -113,20 +105,6 @@ def test_resuming_is_exact_to_the_bit(
         assert train(broken) == 0
         assert same(final(unbroken), final(broken)), f"stopped after step {stop_after}"
         assert told(unbroken) == told(broken), f"stopped after step {stop_after}"
-
-
-def _interrupt_after(patch: pytest.MonkeyPatch, steps: int) -> None:
-    import clozebox.training.loop as loop
-
-    original, taken = loop.train_step, [0]
-
-    def step(*args: Any) -> Any:
-        taken[0] += 1
-        if taken[0] == steps:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(*args)
-
-    patch.setattr(loop, "train_step", step)
 
 
 def test_how_often_it_looks_up_changes_nothing(
@@ -197,7 +175,7 @@ def test_speed_can_be_changed_when_a_run_is_taken_up_again(
 ) -> None:
     run = make_run()
     with monkeypatch.context() as patch:
-        _interrupt_after(patch, 4)
+        interrupt_after(patch, 4)
         assert train(run) == 130
     again = make_run(speed={"micro_batch_size": 2})
     assert again.path == run.path
@@ -210,7 +188,7 @@ def test_every_start_of_a_run_is_on_record(
 ) -> None:
     run = make_run()
     with monkeypatch.context() as patch:
-        _interrupt_after(patch, 4)
+        interrupt_after(patch, 4)
         train(run)
     train(run)
     assert len(json.loads((run.path / "provenance.json").read_text())["sessions"]) == 2
@@ -221,7 +199,7 @@ def test_other_text_under_a_run_is_refused(
 ) -> None:
     run = make_run()
     with monkeypatch.context() as patch:
-        _interrupt_after(patch, 4)
+        interrupt_after(patch, 4)
         train(run)
     last = newest_checkpoint(run.checkpoints)
     assert last is not None
