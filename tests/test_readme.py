@@ -13,6 +13,7 @@ import pytest
 
 from clozebox.config import load_experiment
 from clozebox.registry import load_registry
+from clozebox.testing import assert_passes
 from clozebox.training.console import Console
 from clozebox.training.setup import set_up
 from clozebox.training.step import train_step
@@ -46,8 +47,14 @@ def test_the_objective_in_the_readme_trains(idea: Path, make_run: Callable[..., 
     assert ((view.labels == 1) | ~moved).all(), "what moved is labelled as moved"
     assert (view.labels[batches[0].special_tokens_mask] == -100).all()
     assert view.input_ids.sort(1).values.equal(batches[0].input_ids.sort(1).values)
-    losses = [train_step(training, batches).sums["swapped_loss"].item() for _ in range(80)]
+    objectives = training.model.each_objective()
+    steps = [train_step(training, objectives, batches) for _ in range(80)]
+    losses = [step.sums["swapped_loss"].item() for step in steps]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_objective_in_the_readme_keeps_its_promises(idea: Path) -> None:
+    assert_passes("swapped", registry=load_registry(paths=[idea]))
 
 
 def test_the_question_in_the_readme_is_an_experiment(idea: Path, tmp_path: Path) -> None:

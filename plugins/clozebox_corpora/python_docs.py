@@ -40,7 +40,8 @@ class PythonDocs(Corpus):
     def _documents(self) -> list[Document]:
         texts = [[topic] for _, topic in sorted(_topics().items())]
         texts += [_docstrings(path.read_bytes()) for path in self._modules()]
-        return [[sentence for text in part for sentence in _sentences(text)] for part in texts]
+        parts = ([sentence for text in part for sentence in _sentences(text)] for part in texts)
+        return [part for part in parts if part]  # some modules hold no prose
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(json.dumps(self._config.settings()).encode())

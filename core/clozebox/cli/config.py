@@ -51,7 +51,7 @@ def check(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
 @set_option
 def show(file: Path, arm_name: str | None, origins: bool, overrides: tuple[str, ...]) -> None:
     """Print every setting that each arm reads, defaults included, as TOML."""
-    from clozebox.config import Table, dotted, settings_of
+    from clozebox.config import Table, dotted, settings_of, written
 
     reading = _read(file, overrides)
     arms = [_arm(reading, arm_name)] if arm_name else reading.experiment.arms
@@ -59,7 +59,7 @@ def show(file: Path, arm_name: str | None, origins: bool, overrides: tuple[str, 
         click.echo(("\n" if index else "") + f"# arm {arm.name}")
         given = reading.tables[arm.name]
         for path, value in Table(settings_of(arm)).leaves():
-            line = f"{dotted(path)} = {json.dumps(value, ensure_ascii=False)}"
+            line = f"{dotted(path)} = {written(value)}"
             origin = f"  # {given.origins.get(path, 'default')}" if origins else ""
             click.echo(f"{line:<48}{origin}".rstrip())
 
@@ -135,7 +135,9 @@ def _print_difference(left: Arm, right: Arm, left_title: str, right_title: str) 
 
 
 def _cell(settings: dict[str, Any], key: str) -> str:
-    return json.dumps(settings[key], ensure_ascii=False) if key in settings else "-"
+    from clozebox.config import written
+
+    return written(settings[key]) if key in settings else "-"
 
 
 def _count(number: int, what: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS = MappingProxyType(
     {
+        "show": ("show", "Show one training example as every objective of an arm sees it."),
         "train": ("train", "Train one arm of an experiment with one seed."),
         "sweep": ("sweep", "Train every arm and seed of an experiment, or search its space."),
         "compare": ("compare", "Tell which arm is better, and whether the difference is real."),
@@ -25,7 +26,7 @@ COMMANDS = MappingProxyType(
         "fill": ("fill", "Fill in the [MASK]s of a text."),
         "export": ("export", "Write a run as a Hugging Face folder."),
         "prepare": ("prepare", "Train the tokenizer and tokenize the corpus of an experiment."),
-        "plugins": ("plugins", "List plugins and what each adds."),
+        "plugins": ("plugins", "List plugins, write a new one, or check one."),
         "config": ("config", "Check, show and compare experiments."),
         "runs": ("runs", "List runs and show one."),
         "tensorboard": ("tensorboard", "Open TensorBoard on the runs."),

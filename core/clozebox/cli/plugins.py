@@ -1,4 +1,4 @@
-"""`clozebox plugins`: which plugins are there, and what became of each."""
+"""`clozebox plugins`: which plugins are there; `new` and `check` have files of their own."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clozebox.cli.check import check
 from clozebox.cli.context import open_sandbox, plugin_commands
+from clozebox.cli.new_plugin import new
 from clozebox.cli.table import print_table
 
 if TYPE_CHECKING:
     from clozebox.registry import PluginInfo
 
 
-@click.group(short_help="List plugins and what each adds.")
+@click.group(short_help="List plugins, write a new one, or check one.")
 def plugins() -> None:
     """Plugins add sizes, embeddings, encoders, masking, objectives, corpora, tasks and reporters.
 
     An installed package is a plugin by an entry point of the group `clozebox`; a local file or
     folder by `-p` or by `[plugins] paths` in sandbox.toml.
     """
+
+
+plugins.add_command(check)
+plugins.add_command(new)
 
 
 @plugins.command("list")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from clozebox.cli.chosen_arm import chosen_arm
 from clozebox.cli.context import open_sandbox, set_option
-from clozebox.errors import UserError, did_you_mean
 
 
 @click.command()
@@ -32,24 +32,18 @@ def train(
 
     sandbox, registry = open_sandbox()
     asked = load_experiment(experiment, registry, overrides, sandbox)
-    arms = {arm.name: arm for arm in asked.arms}
-    name = arm_name or asked.arms[0].name
-    if name not in arms:
-        raise UserError(
-            f"--arm {name}: {experiment} has no such arm{did_you_mean(name, arms)} "
-            f"(arms: {', '.join(arms)})"
-        )
+    arm = chosen_arm(asked, arm_name)
     seed = asked.seeds[0] if seed is None else seed
     run = RunDirectory.create(
-        RunDirectory.path_of(sandbox.runs, asked.name, name, seed),
+        RunDirectory.path_of(sandbox.runs, asked.name, arm.name, seed),
         experiment=asked,
-        arm=arms[name],
+        arm=arm,
         seed=seed,
         cache=sandbox.cache,
         plugins=sandbox.plugin_paths,
         disabled=sandbox.disable,
     )
-    click.echo(f"{asked.name}: arm {name}, seed {seed}, in {run.path}")
+    click.echo(f"{asked.name}: arm {arm.name}, seed {seed}, in {run.path}")
 
     from clozebox.training.console import Console
     from clozebox.training.run import run_training

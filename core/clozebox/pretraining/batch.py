@@ -120,7 +120,6 @@ class Batch:
             attention=Attention(self.attention_mask, document_ids=self.document_ids),
             labels=torch.full_like(self.input_ids, IGNORE_INDEX),
             pair_label=self.pair_label,
-            max_targets=0,
         )
 
     @cached_property

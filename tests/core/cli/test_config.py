@@ -106,6 +106,28 @@ def test_what_show_prints_is_an_experiment_again(
     assert second.split() == ["question.toml:", "high", "again.toml:", "base"]
 
 
+def test_what_show_prints_of_phases_is_an_experiment_again(
+    clozebox: Clozebox, folder: Path, capsys: Captured
+) -> None:
+    phases = """
+[[phase]]
+share = 0.25
+objectives = ["forward"]
+[[phase]]
+share = 0.75
+objectives = ["mlm", "forward"]
+"""
+    (folder / "phases.toml").write_text(GROUND.replace('["mlm"]', '["mlm", "forward"]') + phases)
+    assert clozebox("config", "show", "phases.toml", "--origins") == 0
+    told = capsys.readouterr().out
+    (line,) = (line for line in told.splitlines() if line.startswith("phase"))
+    assert line.endswith("# phases.toml:7")
+    assert '{ share = 0.25, objectives = ["forward"] }' in line
+    (folder / "again.toml").write_text(told)
+    assert clozebox("config", "diff", "phases.toml", "again.toml") == 0
+    assert len(capsys.readouterr().out.splitlines()) <= 1, "nothing but the heading"
+
+
 def test_show_of_an_arm_that_is_not_there_suggests_one(
     clozebox: Clozebox, experiment: str, capsys: Captured
 ) -> None:
@@ -129,4 +151,4 @@ def test_schema_is_json_with_the_components_that_are_there(
 ) -> None:
     assert clozebox("config", "schema") == 0
     schema = json.loads(capsys.readouterr().out)
-    assert schema["properties"]["objectives"]["items"]["enum"] == ["mlm", "forward", "nsp"]
+    assert schema["properties"]["objectives"]["items"]["enum"] == ["mlm", "forward", "nsp", "sop"]

@@ -1,0 +1,1 @@
+"""What `clozebox plugins new` writes: a working plugin of each kind, to be filled with an idea."""

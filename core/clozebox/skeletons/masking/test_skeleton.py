@@ -1,0 +1,7 @@
+"""The masking strategy keeps what every one promises. Install the plugin first: pip install -e ."""
+
+from clozebox.testing import assert_passes
+
+
+def test_it_keeps_what_every_masking_strategy_promises() -> None:
+    assert_passes("skeleton")

@@ -1,0 +1,7 @@
+"""The objective keeps what every objective promises. Install the plugin first: pip install -e ."""
+
+from clozebox.testing import assert_passes
+
+
+def test_it_keeps_what_every_objective_promises() -> None:
+    assert_passes("skeleton")
