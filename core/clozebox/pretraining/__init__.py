@@ -1,6 +1,7 @@
 """The interfaces of this sandbox's subject: masking strategies, objectives and what they share."""
 
 from clozebox.pretraining.batch import Batch
+from clozebox.pretraining.generator import Generator
 from clozebox.pretraining.masking import (
     MaskingStrategy,
     choose_exactly,
@@ -28,6 +29,7 @@ from clozebox.pretraining.view import IGNORE_INDEX, View, only_targets
 __all__ = [
     "IGNORE_INDEX",
     "Batch",
+    "Generator",
     "MaskingStrategy",
     "ModelContext",
     "Objective",
