@@ -25,7 +25,8 @@ def uniform(seed: int, stream: str, first: int, rows: int, width: int) -> NDArra
     call in two, or spreading it over ranks, gives the same numbers.
     """
     blocks = -(-width // _WORDS_PER_BLOCK)  # per row, so that every row starts on a block
-    generator = np.random.Philox(_uniform_key(seed, stream), counter=first * blocks)
+    key = _uniform_key(seed, stream)
+    generator = np.random.Philox(key, counter=first * blocks)  # type: ignore[arg-type]
     raw = _raw(generator, rows * blocks * 4)
     words = raw.astype("<u8", copy=False).view("<u4").reshape(rows, blocks * _WORDS_PER_BLOCK)
     # 24 bits fill a float32 exactly; more would round up to 1.0 now and then.

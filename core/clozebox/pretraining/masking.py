@@ -94,11 +94,8 @@ def number_to_choose(length: int, rate: float) -> int:
 
 def numbers_to_choose(batch: Batch, rate: float) -> Tensor:
     """``number_to_choose`` of every sequence, (B, 1), on the device."""
-    if batch.attention_mask.device.type == "cpu":
-        length_on_host = batch.attention_mask.numpy().sum(1, keepdims=True)  # (B, 1)
-        return torch.from_numpy(np.rint(length_on_host * rate).clip(min=1).astype(np.int64))
-    length = batch.attention_mask.sum(1, keepdim=True).double()  # (B, 1)
-    return (length * rate).round().clamp(min=1).long()
+    numbers = _numbers_on_host if batch.attention_mask.device.type == "cpu" else _numbers
+    return numbers(batch.attention_mask, rate)
 
 
 def choose_exactly(score: Tensor, batch: Batch, rate: float) -> Tensor:
@@ -111,6 +108,20 @@ def choose_exactly(score: Tensor, batch: Batch, rate: float) -> Tensor:
     return lowest(score, batch.special_tokens_mask, numbers_to_choose(batch, rate))
 
 
+# What is done at every step exists twice: for a device, and in numpy for the host, where torch's
+# small operations cost three times as much. A test holds both to the same bits.
+
+
+def _numbers(attention_mask: Tensor, rate: float) -> Tensor:
+    length = attention_mask.sum(1, keepdim=True).double()  # (B, 1)
+    return (length * rate).round().clamp(min=1).long()
+
+
+def _numbers_on_host(attention_mask: Tensor, rate: float) -> Tensor:
+    length = attention_mask.numpy().sum(1, keepdims=True)  # (B, 1)
+    return torch.from_numpy(np.maximum(np.rint(length * rate), 1).astype(np.int64))
+
+
 def _lowest(score: Tensor, special: Tensor, number: Tensor) -> Tensor:
     """score, special (B, T), number (B, 1) -> chosen (B, T) bool."""
     score = score.masked_fill(special, torch.inf)
@@ -121,7 +132,6 @@ def _lowest(score: Tensor, special: Tensor, number: Tensor) -> Tensor:
 
 
 def _lowest_on_host(score: Tensor, special: Tensor, number: Tensor) -> Tensor:
-    """The same in numpy, whose small operations cost a third of torch's; ties only if there are."""
     scores, excluded, numbers = score.numpy().copy(), special.numpy(), number.numpy()
     scores[excluded] = np.inf
     last = np.sort(scores, axis=1)[np.arange(len(scores))[:, None], numbers - 1]  # (B, 1)

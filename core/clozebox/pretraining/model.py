@@ -26,7 +26,7 @@ class PretrainingModel(nn.Module):
 
     def __init__(self, arm: Arm, vocabulary: Vocabulary) -> None:
         super().__init__()
-        config = arm.model
+        self.settings = config = arm.model
         self.shape = ModelShape.of(
             config.size, vocabulary.size, config.embedding.max_position_embeddings
         )

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -51,11 +51,12 @@ SIZE = SizePreset(
     num_attention_heads=4,
     intermediate_size=48,
 )
+PHRASES = 8
 SYLLABLES = [consonant + vowel for consonant in "bdklmnrt" for vowel in "aeo"]
 
 
 class BenchCorpus(CorpusConfig):
-    """Documents of made-up words, some frequent and some rare, another text for another seed."""
+    """Documents of made-up words, frequent and rare, and phrases; another text for another seed."""
 
     name: ClassVar[str] = "bench"
     seed: int = 0
@@ -84,7 +85,12 @@ class _MadeUpText(Corpus):
     def _sentence(self, words: list[str], document: int, number: int, length: int) -> str:
         # Squared: low numbers come often, high ones seldom, as words do.
         picks = self._draw(f"sentence/{document}/{number}", length) ** 2 * len(words)
-        return " ".join(words[int(pick)] for pick in picks) + "."
+        said = [words[int(pick)] for pick in picks]
+        # Every other sentence ends in one of a few phrases: rare words that stand together.
+        phrase = int(self._draw(f"phrase/{document}/{number}", 1)[0] * 2 * PHRASES)
+        if phrase < PHRASES:
+            said += words[-6 * (phrase + 1) :][: 2 + phrase % 5]
+        return " ".join(said) + "."
 
     def _draw(self, stream: str, count: int) -> np.ndarray:
         drawn: np.ndarray = uniform(self.seed, f"bench/{stream}", 0, 1, count)[0]
@@ -130,6 +136,23 @@ class SteadyBatch(Batch):
         """As that of a batch, of one width for all."""
         wide = replace(self, input_ids=self.input_ids.new_zeros(len(self.input_ids), 4 * LENGTH))
         return Batch.uniform(wide, name)[:, : self.input_ids.shape[1]]
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingBatch(SteadyBatch):
+    """A batch that tells which numbers were drawn from it."""
+
+    drawn: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_batch(cls, batch: Batch) -> RecordingBatch:
+        """The same batch, of which nothing was drawn yet."""
+        return cls(**{each.name: getattr(batch, each.name) for each in fields(Batch)})
+
+    def uniform(self, name: str) -> Tensor:
+        """As that of a batch; the name is kept."""
+        self.drawn.append(name)
+        return super().uniform(name)
 
 
 class Bench:

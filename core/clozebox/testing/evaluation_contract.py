@@ -22,7 +22,7 @@ from clozebox.pretraining import (
     View,
     only_targets,
 )
-from clozebox.testing.bench import AS_BERT, LENGTH, Bench
+from clozebox.testing.bench import AS_BERT, LENGTH, Bench, BenchCorpus
 from clozebox.testing.verdict import Property, Violation
 
 
@@ -77,7 +77,8 @@ class EvaluationCase:
         text = self.bench.text
         masking = AS_BERT.build(text)
         documents = text.documents[:12]
-        return HeldOut(self.bench.store, documents, LENGTH, 8, masking, _Cpu(), "single")
+        corpus = BenchCorpus(seed=self.seed)
+        return HeldOut(self.bench.store, documents, LENGTH, 8, masking, _Cpu(), "single", corpus)
 
     def models(self) -> Iterator[PretrainingModel]:
         for objective in (_Masked(), _Causal()):

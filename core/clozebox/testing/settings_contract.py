@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from clozebox.components import Component
+from clozebox.errors import UserError
 from clozebox.testing.verdict import Violation
 
 ConfigT = TypeVar("ConfigT", bound=Component)
@@ -25,12 +26,21 @@ def every_setting_matters(
     ``besides`` are fields that are the core's own. Raises Violation.
     """
     usual = behaviour(config)
-    for name in type(config).model_fields:
-        others = list(_others(config, name)) if name not in besides else []
-        if others and all(_same(usual, behaviour(other)) for other in others):
-            tried = ", ".join(str(getattr(other, name)) for other in others)
-            seen = f"{name} = {getattr(config, name)} does what {tried} do: nothing reads it"
-            raise Violation(seen)
+    for name in [name for name in type(config).model_fields if name not in besides]:
+        tried = []
+        for other in _others(config, name):
+            try:
+                if not _same(usual, behaviour(other)):
+                    break
+            except UserError:
+                continue  # the text does not allow the value
+            tried.append(str(getattr(other, name)))
+        else:
+            if tried:
+                raise Violation(
+                    f"{name} = {getattr(config, name)} does what {', '.join(tried)} do: "
+                    "nothing reads it"
+                )
 
 
 def _others(config: ConfigT, name: str) -> Iterator[ConfigT]:

@@ -21,7 +21,8 @@ def test_there_are_words_of_several_pieces_and_padding(bench: Bench) -> None:
     continues = torch.isin(batch.input_ids, torch.tensor(bench.vocabulary.continuation_ids))
     assert 0.05 < (continues & ~batch.special_tokens_mask).float().mean() < 0.8
     assert not batch.attention_mask.all()
-    assert batch.attention_mask.sum(1).min() > 3
+    assert batch.attention_mask.sum(1).min() >= 3
+    assert batch.attention_mask.sum(1).max() == LENGTH
 
 
 def test_another_seed_is_another_text() -> None:
@@ -29,12 +30,11 @@ def test_another_seed_is_another_text() -> None:
     assert Bench(0).store.fingerprint == Bench(0).store.fingerprint
 
 
-def test_a_copy_differs_in_one_ordinary_token_and_is_masked_alike(bench: Bench) -> None:
+def test_a_copy_differs_in_one_token_and_is_masked_alike(bench: Bench) -> None:
     batch = bench.batch(masking=ALL_HIDDEN.build(bench.text))
     many = copies(batch, 2)
     differs = many.input_ids[1:] != many.input_ids[0]  # (T, T)
-    ordinary = ~batch.special_tokens_mask[2]
-    assert torch.equal(differs, torch.diag(ordinary))
+    assert torch.equal(differs, torch.diag(batch.attention_mask[2])), "[CLS] and [SEP] too"
     hidden = many.masked.labels >= 0
     assert hidden[0].any()
     assert (hidden == hidden[0]).all()

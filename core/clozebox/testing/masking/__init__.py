@@ -38,7 +38,7 @@ PROPERTIES: tuple[Property[Masking], ...] = (
     Property(
         "bound",
         "no sequence has more tokens chosen than max_targets says",
-        "a strategy whose count varies, without a max_targets of its own",
+        "a strategy whose count varies, without a max_targets of its own, or final_rate forgotten",
         the_bound_holds,
     ),
     Property(
@@ -56,8 +56,9 @@ PROPERTIES: tuple[Property[Masking], ...] = (
     ),
     Property(
         "reach",
-        "every position can be chosen",
-        "a range that ends one too early, or a special token counted on the wrong side",
+        "every position can be chosen, and every token",
+        "a range that ends one too early, a special token counted on the wrong side, or the ids "
+        "of another vocabulary's special tokens",
         every_position_is_reached,
     ),
     Property(

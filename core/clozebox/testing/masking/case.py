@@ -17,7 +17,7 @@ from clozebox.pretraining import Batch, MaskingStrategy
 from clozebox.testing.bench import Bench
 from clozebox.testing.verdict import Violation
 
-ROWS = 8000
+ROWS = 5000
 RATES = (0.15, 0.5)
 
 
@@ -57,21 +57,6 @@ def chosen_by(strategy: MaskingStrategy, batch: Batch, rate: float) -> Tensor:
             f"bool of {tuple(batch.input_ids.shape)} is due"
         )
     return chosen
-
-
-@dataclass(frozen=True, eq=False)
-class CountingBatch(Batch):
-    """A batch that tells whether anything was drawn from it."""
-
-    drawn: list[str] = None  # type: ignore[assignment]
-
-    @classmethod
-    def of_batch(cls, batch: Batch) -> CountingBatch:
-        return cls(**{f.name: getattr(batch, f.name) for f in fields(Batch)}, drawn=[])
-
-    def uniform(self, name: str) -> Tensor:
-        self.drawn.append(name)
-        return Batch.uniform(self, name)
 
 
 def without_order(bench: Bench, rows: int) -> Batch:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from clozebox.pretraining import IGNORE_INDEX
+from clozebox.pretraining import IGNORE_INDEX, Batch
+from clozebox.testing.bench import Bench
 from clozebox.testing.chance import is_off
 from clozebox.testing.masking.case import RATES, Masking, chosen_by
 from clozebox.testing.verdict import Violation
@@ -15,21 +16,26 @@ SPLITS = ((0.8, 0.1), (1.0, 0.0), (0.0, 1.0), (0.3, 0.3))
 
 
 def special_tokens_are_left_alone(masking: Masking) -> None:
-    for bench, batch in zip(masking.benches, masking.many, strict=True):
-        strategy = masking.strategy(bench, mask_share=0.0, random_share=1.0)
-        chosen = chosen_by(strategy, batch, RATES[1])
-        if (wrong := chosen & batch.special_tokens_mask).any():
-            row = int(wrong.any(1).nonzero()[0])
-            example = masking.example(bench, batch, row, chosen)
-            raise Violation(f"{int(wrong.sum())} special tokens or padding were chosen", example)
-        shown = replace(batch, masking=strategy).masked.input_ids
-        special = torch.tensor(bench.vocabulary.special_ids)
-        inserted = torch.isin(shown, special) & (shown != batch.input_ids)
-        if inserted.any():
-            row = int(inserted.any(1).nonzero()[0])
-            view = replace(batch, input_ids=shown)
-            example = masking.example(bench, view, row, inserted)
-            raise Violation("a special token was put in a token's place, as a random one", example)
+    for bench, many in zip(masking.benches, masking.many, strict=True):
+        # Of a pair, and of documents that share a row, some stand in the middle.
+        for batch in (many, bench.batch("pair", 200), bench.packed(200)):
+            _check_special_tokens(masking, bench, batch)
+
+
+def _check_special_tokens(masking: Masking, bench: Bench, batch: Batch) -> None:
+    strategy = masking.strategy(bench, mask_share=0.0, random_share=1.0)
+    chosen = chosen_by(strategy, batch, RATES[1])
+    if (wrong := chosen & batch.special_tokens_mask).any():
+        row = int(wrong.any(1).nonzero()[0])
+        example = masking.example(bench, batch, row, chosen)
+        raise Violation(f"{int(wrong.sum())} special tokens or padding were chosen", example)
+    shown = replace(batch, masking=strategy).masked.input_ids
+    special = torch.tensor(bench.vocabulary.special_ids)
+    inserted = torch.isin(shown, special) & (shown != batch.input_ids)
+    if inserted.any():
+        row = int(inserted.any(1).nonzero()[0])
+        example = masking.example(bench, replace(batch, input_ids=shown), row, inserted)
+        raise Violation("a special token was put in a token's place, as a random one", example)
 
 
 def the_split_is_as_set(masking: Masking) -> None:
@@ -37,7 +43,8 @@ def the_split_is_as_set(masking: Masking) -> None:
     ordinary = torch.from_numpy(bench.vocabulary.ordinary_ids)
     lower = len(ordinary) // 2
     for mask_share, random_share in SPLITS:
-        strategy = masking.strategy(bench, mask_share=mask_share, random_share=random_share)
+        shares = {"mask_share": mask_share, "random_share": random_share}
+        strategy = masking.strategy(bench, corruption_rate=None, **shares)
         view = replace(batch, masking=strategy).masked
         # One token of each sequence: those of one span may share their fate.
         rows = (view.labels >= 0).any(1).nonzero().squeeze(1)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from clozebox.components import MaskingConfig
 from clozebox.pretraining import Batch
+from clozebox.testing.bench import RecordingBatch
 from clozebox.testing.masking.case import (
     RATES,
-    CountingBatch,
     Masking,
     chosen_by,
     on_meta,
@@ -50,10 +50,10 @@ def the_choice_depends_on_the_sequence_alone(masking: Masking) -> None:
 def masks_change_over_the_stream(masking: Masking) -> None:
     bench = masking.benches[0]
     strategy, row = masking.strategy(bench), _longest(bench.batch(count=64))
-    counting = CountingBatch.of_batch(row)
-    chosen_by(strategy, counting, RATES[0])
+    recording = RecordingBatch.of_batch(row)
+    chosen_by(strategy, recording, RATES[0])
     again = row.take(np.zeros(DRAWS, dtype=np.int64))
-    if counting.drawn:
+    if recording.drawn:
         elsewhere = replace(again, places=np.arange(DRAWS))
         each = [chosen_by(strategy, replace(row, seed=n), RATES[0]) for n in range(DRAWS)]
         found = {

@@ -10,6 +10,7 @@ from clozebox.testing.objective.answers import (
     two_answers_both_occur,
 )
 from clozebox.testing.objective.case import ObjectiveCase
+from clozebox.testing.objective.context import the_context_tells_something
 from clozebox.testing.objective.gradients import everything_of_it_learns, nothing_else_learns
 from clozebox.testing.objective.invariance import (
     nothing_is_left_to_the_moment,
@@ -21,7 +22,6 @@ from clozebox.testing.objective.invariance import (
     weights_can_be_saved,
 )
 from clozebox.testing.objective.leakage import (
-    a_neighbour_tells_something,
     attention_is_as_declared,
     documents_do_not_see_each_other,
     no_blank_sees_its_answer,
@@ -29,6 +29,7 @@ from clozebox.testing.objective.leakage import (
 )
 from clozebox.testing.objective.learning import it_learns, the_stated_flops_are_right
 from clozebox.testing.objective.loop import (
+    no_number_is_used_twice,
     rows_without_a_label_count_nothing,
     weights_are_left_to_the_loop,
     what_is_shared_stays,
@@ -62,10 +63,11 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
         no_target_sees_its_answer,
     ),
     Property(
-        "neighbours",
-        "a token is predicted with one beside it in sight, now and then",
-        "labels that are shifted twice, so that each token is asked for the one after the next",
-        a_neighbour_tells_something,
+        "context",
+        "predictions move with what stands beside the answer, and with both parts of a pair",
+        "labels that are shifted twice, so that each token is asked for the one after the next; "
+        "attention that stops at a sentence, or that is one-sided where tokens are hidden",
+        the_context_tells_something,
     ),
     Property(
         "attention",
@@ -136,6 +138,12 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
         weights_are_left_to_the_loop,
     ),
     Property(
+        "draws",
+        "its random numbers are others than those that chose the hidden tokens",
+        'one name for batch.uniform in two places, such as "choice"',
+        no_number_is_used_twice,
+    ),
+    Property(
         "static",
         "rows that are gathered without a label, as on a GPU, change nothing",
         "a loss without ignore_index, or hits that count where the label is IGNORE_INDEX",
@@ -181,7 +189,8 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
     Property(
         "flops",
         "the operations that targets states are those that are done",
-        "a head that is applied to all positions and stated for the labelled, or the reverse",
+        "a head that is applied to all positions and stated for the labelled, or the reverse; "
+        "targets that runs the model",
         the_stated_flops_are_right,
     ),
     Property(
@@ -193,8 +202,9 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
     ),
     Property(
         "learns",
-        "a tiny model learns a tiny set by heart",
-        "labels that have nothing to do with the input, or a gradient that points nowhere",
+        "a tiny model learns a tiny set by heart, and its hits show it",
+        "labels that have nothing to do with the input, a gradient that points nowhere, a softmax "
+        "that is taken twice, or hits that compare other things",
         it_learns,
     ),
 )

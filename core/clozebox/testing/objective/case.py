@@ -89,6 +89,8 @@ class ObjectiveCase:
         if self.config.example == "single":
             built = ALL_HIDDEN.build(self.bench.text) if self.config.needs_masking else None
             yield "packed", self.bench.packed(masking=built)
+            # The row of an arm in which another objective needs pairs.
+            yield "pair", self.bench.batch("pair", 8, 0, built)
 
     def tokens(self, ids: Tensor) -> str:
         return " ".join(self.bench.tokens(ids))

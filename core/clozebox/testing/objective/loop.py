@@ -15,6 +15,7 @@ from torch import Tensor
 
 from clozebox.components import ObjectiveConfig
 from clozebox.pretraining import IGNORE_INDEX, View, labelled_rows
+from clozebox.testing.bench import RecordingBatch
 from clozebox.testing.objective.case import ObjectiveCase, run, terms_of
 from clozebox.testing.verdict import Violation
 
@@ -61,6 +62,18 @@ def what_is_shared_stays(case: ObjectiveCase) -> None:
     for name, tensor in tensors.items():
         if not torch.equal(tensor, before[name]):
             raise Violation(f"{name} were changed in place, for every objective that reads them")
+
+
+def no_number_is_used_twice(case: ObjectiveCase) -> None:
+    batch = RecordingBatch.of_batch(case.batch())
+    if batch.masking is None:
+        return
+    batch.masked  # noqa: B018 (made once, and kept)
+    masking = set(batch.drawn)
+    batch.drawn.clear()
+    case.objective.view(batch)
+    if both := masking & set(batch.drawn):
+        raise Violation(f"masking draws the numbers {', '.join(sorted(both))} too")
 
 
 def rows_without_a_label_count_nothing(case: ObjectiveCase) -> None:

@@ -1,0 +1,182 @@
+"""How fast a batch is masked, beside Hugging Face's collator.
+
+    python tests/benchmarks/masking.py
+
+Everything runs in this process, on one thread, in rounds: each round times every subject once, so
+that whatever else the machine does falls on all of them, and a ratio is that of one round.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from clozebox.config.settings import TokenizerSettings
+from clozebox.data import Rows, Vocabulary, make_examples, prepare
+from clozebox.pretraining import Batch
+from clozebox.registry import load_registry
+from clozebox.testing.bench import BenchCorpus
+
+SEQUENCES, LENGTH = 32, 128
+PIECES = 8192
+"""Of a vocabulary like a WordPiece tokenizer's; every fifth continues a word."""
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VOCABULARY = Vocabulary(
+    PIECES, 0, 1, 2, 3, 4, special_ids=(0, 1, 2, 3, 4), continuation_ids=tuple(range(5, PIECES, 5))
+)
+SECONDS = 0.05
+"""How long one subject is repeated in one round, at the least."""
+
+Subject = Callable[[], object]
+
+
+def full_rows() -> Rows:
+    """``[CLS]``, random pieces, ``[SEP]``: no padding."""
+    ids = np.random.default_rng(0).integers(len(SPECIAL), PIECES, (SEQUENCES, LENGTH))
+    ids[:, 0], ids[:, -1] = VOCABULARY.cls_id, VOCABULARY.sep_id
+    special = np.isin(ids, VOCABULARY.special_ids)
+    return Rows(ids, np.zeros_like(ids), np.ones_like(special), special)
+
+
+def clozebox(name: str, rows: Rows) -> Subject:
+    """From a batch on the CPU to its masked view, a new batch each time."""
+    config: Any = load_registry().get("masking strategy", name)
+    strategy = config().build(SimpleNamespace(vocabulary=VOCABULARY))
+    batch = Batch.of(rows, VOCABULARY, strategy, seed=0, first=0)
+    return lambda: replace(batch).masked
+
+
+def from_the_store(name: str, folder: Path) -> Subject:
+    """The same from the tokens on disk: rows are gathered, a batch is made, and masked."""
+    store = prepare(BenchCorpus(), TokenizerSettings(vocab_size=120), folder)
+    documents = np.arange(store.num_documents)
+    examples = make_examples("single", store, documents, LENGTH, short_seq_prob=0.0, seed=0)
+    config: Any = load_registry().get("masking strategy", name)
+    strategy = config().build(SimpleNamespace(vocabulary=store.vocabulary))
+
+    def step() -> object:
+        rows = examples.rows(0, SEQUENCES)
+        return Batch.of(rows, store.vocabulary, strategy, seed=0, first=0).masked
+
+    return step
+
+
+def hugging_face(rows: Rows, whole_word: bool, token_types: bool = True) -> Subject:
+    """``DataCollatorForLanguageModeling`` on lists, as its tokenizer returns them."""
+    from tokenizers import Tokenizer, models
+    from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
+
+    pieces = {piece(id): id for id in range(PIECES)}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordPiece(pieces, unk_token="[UNK]")),
+        **{f"{token[1:-1].lower()}_token": token for token in SPECIAL},
+    )
+    # It cannot split whole words 80/10/10; asked to, it warns and hides them all.
+    split = {"mask_replace_prob": 1.0, "random_replace_prob": 0.0} if whole_word else {}
+    collator = DataCollatorForLanguageModeling(tokenizer, whole_word_mask=whole_word, **split)
+    columns = {"input_ids": rows.input_ids, "attention_mask": rows.attention_mask.astype(int)}
+    columns["special_tokens_mask"] = rows.special_tokens_mask.astype(int)
+    if token_types:
+        columns["token_type_ids"] = rows.token_type_ids
+    if whole_word:
+        columns["offset_mapping"] = np.stack([offsets(row) for row in rows.input_ids])
+    features = [
+        {name: column[row].tolist() for name, column in columns.items()} for row in range(SEQUENCES)
+    ]
+    return lambda: collator(features)
+
+
+def piece(id: int) -> str:
+    """How an id is written."""
+    if id < len(SPECIAL):
+        return SPECIAL[id]
+    return f"##p{id}" if id % 5 == 0 else f"p{id}"
+
+
+def offsets(ids: np.ndarray) -> np.ndarray:
+    """Where each piece stands in a text of four letters a piece and a blank before each word."""
+    begins = ~np.isin(ids, VOCABULARY.continuation_ids)
+    start = np.arange(len(ids)) * 4 + begins.cumsum()
+    spans = np.stack([start, start + 4], axis=1)
+    spans[np.isin(ids, VOCABULARY.special_ids)] = 0
+    return spans
+
+
+def timed(subjects: Mapping[str, Subject], rounds: int) -> dict[str, list[float]]:
+    """Microseconds a call, of each subject in each round."""
+    repeats = {name: _repeats(subject) for name, subject in subjects.items()}
+    found: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, subject in subjects.items():
+            found[name].append(1e6 * _seconds(subject, repeats[name]) / repeats[name])
+    return found
+
+
+def _repeats(subject: Subject) -> int:
+    _seconds(subject, 3)  # what is only done once
+    return max(1, round(SECONDS / (_seconds(subject, 3) / 3)))
+
+
+def _seconds(subject: Subject, repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        subject()
+    return time.perf_counter() - start
+
+
+class Ratio(NamedTuple):
+    """How many times as long the peer takes, over the rounds."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, peer: list[float], ours: list[float]) -> Ratio:
+        each = [a / b for a, b in zip(peer, ours, strict=True)]
+        return cls(statistics.median(each), min(each), max(each))
+
+
+TOKEN, WHOLE_WORD = "Clozebox token", "Clozebox whole_word"
+HF_TOKEN, HF_WHOLE_WORD = "Hugging Face", "Hugging Face whole_word_mask"
+
+
+def subjects() -> dict[str, Subject]:
+    """What the two promises are about, each beside its peer."""
+    rows = full_rows()
+    return {
+        TOKEN: clozebox("token", rows),
+        HF_TOKEN: hugging_face(rows, whole_word=False),
+        WHOLE_WORD: clozebox("whole_word", rows),
+        HF_WHOLE_WORD: hugging_face(rows, whole_word=True),
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rows = full_rows()
+    with tempfile.TemporaryDirectory() as folder:
+        every = subjects() | {
+            "Clozebox token, gathered from the store": from_the_store("token", Path(folder)),
+            "Hugging Face, no token_type_ids": hugging_face(rows, False, token_types=False),
+        }
+        found = timed(every, rounds=15)
+    for name, microseconds in found.items():
+        print(f"{name:42}{statistics.median(microseconds):9.1f} us", end="")
+        print(f"   ({min(microseconds):.1f} to {max(microseconds):.1f})")
+    for peer, ours in ((HF_TOKEN, TOKEN), (HF_WHOLE_WORD, WHOLE_WORD)):
+        ratio = Ratio.of(found[peer], found[ours])
+        print(f"{ours:42}{ratio.median:9.1f} x faster   ({ratio.least:.1f} to {ratio.most:.1f})")
+
+
+if __name__ == "__main__":
+    main()
