@@ -207,6 +207,14 @@ class OverTheBorder(TokenObjective):
         return replace(batch.causal, labels=labels)
 
 
+@exhibit("labels")
+class MasksTurnedRound(TokenObjective):
+    """True means padding in one library and a token in another: padding is what is asked."""
+
+    def view(self, batch: Batch) -> View:
+        return replace(batch, attention_mask=~batch.attention_mask).causal
+
+
 @exhibit("targets", "NeoBERT, trainer.py", 9)
 class CountsThePadding(Masked):
     """``(attention_mask == 0).sum()``, where packing has set the mask to None."""

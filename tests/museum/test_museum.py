@@ -11,6 +11,9 @@ from tests.museum.exhibit import Exhibit, verdicts
 from tests.museum.rooms import EXHIBITS, ROOMS, TWINS
 from tests.museum.score import bundled
 
+from clozebox.components import Component, MaskingConfig, ObjectiveConfig
+from clozebox.testing.check import CONTRACTS
+
 BUNDLED = bundled()
 
 
@@ -39,6 +42,12 @@ def test_documents_of_which_pairs_can_be_made_are_not_refused() -> None:
 
 def test_all_seventeen_are_on_show() -> None:
     assert {one.number for one in EXHIBITS} - {None} == set(range(1, 18))
+
+
+@pytest.mark.parametrize("kind", [MaskingConfig, ObjectiveConfig])
+def test_no_property_is_there_for_nothing(kind: type[Component]) -> None:
+    needed = {one.flagged_by for one in EXHIBITS if isinstance(one.settings, kind)}
+    assert needed == {one.name for one in CONTRACTS[kind].properties}
 
 
 def test_every_exhibit_has_a_story_and_a_name_of_its_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,8 @@ def check(
         verdicts = verdicts_of(settings, seed)
         failed += sum(not verdict.passed for verdict in verdicts)
         told += [{"kind": each.kind, "component": each.name, **asdict(one)} for one in verdicts]
-        for verdict in verdicts if not as_json else ():
-            _tell(verdict)
+        if not as_json:
+            _tell_all(verdicts)
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:
@@ -72,14 +73,24 @@ def check(
     context.exit(1 if failed else 0)
 
 
-def _tell(verdict: Verdict) -> None:
+def _tell_all(verdicts: Sequence[Verdict]) -> None:
+    told: set[str] = set()
+    for verdict in verdicts:
+        _tell(verdict, again=verdict.seen in told)
+        told |= {verdict.seen or ""}
+
+
+def _tell(verdict: Verdict, again: bool) -> None:
     mark = (
         click.style("  ok   ", fg="green") if verdict.passed else click.style("  FAILS", fg="red")
     )
     click.echo(f"{mark} {verdict.name:<15} {verdict.promise}")
+    indent = " " * 8
     if verdict.passed:
         return
-    indent = " " * 8
+    if again:
+        click.echo(f"{indent}seen: the same as above")
+        return
     click.echo(f"{indent}seen: {verdict.seen}")
     for line in verdict.example.splitlines():
         click.echo(f"{indent}{line}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,8 @@ def _training_texts(corpus: Corpus) -> Iterator[str]:
 def _bounded_documents(corpus: Corpus) -> Iterator[list[str]]:
     """The documents of a corpus without blank sentences, overlong sentences cut."""
     empty = True
-    for document in corpus.documents():
+    for number, document in enumerate(corpus.documents()):
+        _require_sentences(document, number)
         pieces = [piece for sentence in document for piece in _cut(sentence, _LONGEST_SENTENCE)]
         kept = [piece for piece in pieces if not piece.isspace()]
         if kept:
@@ -98,6 +99,14 @@ def _bounded_documents(corpus: Corpus) -> Iterator[list[str]]:
             empty = False
     if empty:
         raise UserError("the corpus is empty: it has no sentence to learn from")
+
+
+def _require_sentences(document: object, number: int) -> None:
+    """A string would be taken for a list of letters, and read to the end without a word."""
+    listed = isinstance(document, Sequence) and not isinstance(document, str | bytes)
+    if not listed or not all(isinstance(sentence, str) for sentence in document):
+        shown = repr(document)[:60]
+        raise UserError(f"the corpus's document {number} is no list of sentences: {shown}")
 
 
 def _cut(text: str, length: int) -> list[str]:

@@ -74,6 +74,7 @@ class MaskingStrategy(ABC):
         predicted_rate = self.rate_at(batch.progress)
         corrupted_rate = self.config.corruption_rate or predicted_rate
         chosen = self.choose(batch, max(predicted_rate, corrupted_rate))
+        chosen &= ~batch.special_tokens_mask  # whatever a strategy says
         if predicted_rate == corrupted_rate:
             return Masked(self._corrupted(batch, chosen), chosen)
         score = batch.uniform("part").masked_fill(~chosen, 2.0)  # above every number drawn

@@ -125,5 +125,6 @@ def settings_of(found: Found, given: Mapping[str, Any]) -> Settings:
         made: Settings = found.component.model_validate(dict(given))
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise UserError(f"{found.kind} {found.name}: {'; '.join(lines)}") from None
+        hint = "" if given else "; give settings as --set KEY=VALUE"
+        raise UserError(f"{found.kind} {found.name}: {'; '.join(lines)}{hint}") from None
     return made

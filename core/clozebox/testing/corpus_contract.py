@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
@@ -28,8 +28,9 @@ def documents_are_lists_of_sentences(case: CorpusCase) -> None:
     empty = True
     for number, document in enumerate(islice(case.config.build().documents(), READ)):
         empty = False
-        if isinstance(document, str):
-            raise Violation(f"document {number} is one string; a list of sentences is due")
+        if isinstance(document, str) or not isinstance(document, Sequence):
+            kind = type(document).__name__
+            raise Violation(f"document {number} is a {kind}; a list of sentences is due")
         for sentence in document:
             if not isinstance(sentence, str):
                 raise Violation(f"document {number} holds {sentence!r}; a sentence is a string")
@@ -41,9 +42,10 @@ def documents_are_lists_of_sentences(case: CorpusCase) -> None:
 
 def it_reads_the_same_twice(case: CorpusCase) -> None:
     corpus = case.config.build()
-    first, again = corpus.documents(), corpus.documents()
-    for number, (left, right) in enumerate(islice(zip_longest(first, again), READ)):
-        if left is None or right is None or list(left) != list(right):
+    first, again = (map(list, corpus.documents()) for _ in range(2))
+    pairs = zip_longest(first, again, fillvalue="none")
+    for number, (left, right) in enumerate(islice(pairs, READ)):
+        if left != right:
             example = f"first: {str(left)[:80]}\nagain: {str(right)[:80]}"
             raise Violation(f"document {number} is another at the second reading", example)
 

@@ -34,6 +34,10 @@ from clozebox.testing.objective.loop import (
     weights_are_left_to_the_loop,
     what_is_shared_stays,
 )
+from clozebox.testing.objective.shortcuts import (
+    position_does_not_tell_the_answer,
+    text_without_order_tells_nothing,
+)
 from clozebox.testing.verdict import Property
 
 PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
@@ -42,6 +46,13 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
         "there is something to learn in an ordinary batch",
         "labels that are all IGNORE_INDEX, or a mask that is turned round",
         there_is_something_to_learn,
+    ),
+    Property(
+        "pure",
+        "asked again, it gives the same, and evaluation is shown what training is",
+        "torch.rand, multinomial or numpy's generator in place of batch.uniform; dropout that is "
+        "never off",
+        nothing_is_left_to_the_moment,
     ),
     Property(
         "bound",
@@ -61,6 +72,18 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
         "attention that looks too far, a shift by none, the original ids left in the view, or in "
         "what a generator is given",
         no_target_sees_its_answer,
+    ),
+    Property(
+        "position",
+        "where an answer stands does not tell it, where answers are classes",
+        "a permutation that is never drawn, or drawn once for all",
+        position_does_not_tell_the_answer,
+    ),
+    Property(
+        "given away",
+        "on text without order a model learns how often answers occur, where they are classes",
+        "part of the answer in token_type_ids, in the attention, or in the ids themselves",
+        text_without_order_tells_nothing,
     ),
     Property(
         "context",
@@ -95,7 +118,7 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
     ),
     Property(
         "both answers",
-        "of two answers both occur, and the loss tells them apart",
+        "of a few answers each occurs, no other does, and of two the loss tells them apart",
         "labels that are constant, or not those of the batch; a token that is taken for replaced "
         "where it was written again",
         two_answers_both_occur,
@@ -166,13 +189,6 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
         "the order of the sequences changes nothing",
         "random numbers by row in place of batch.uniform",
         the_order_changes_nothing,
-    ),
-    Property(
-        "pure",
-        "asked again, it gives the same, and evaluation is shown what training is",
-        "torch.rand, multinomial or numpy's generator in place of batch.uniform; dropout that is "
-        "never off",
-        nothing_is_left_to_the_moment,
     ),
     Property(
         "device",

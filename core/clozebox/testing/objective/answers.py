@@ -28,11 +28,16 @@ from clozebox.testing.verdict import Violation
 ROWS = 64
 FEW = 8
 """Answers tried from each end of the vocabulary."""
+FEW_CLASSES = 8
+"""So many that each must occur in the sequences tried."""
 TOLERANCE = 0.15
 
 
 def labels_are_the_originals(case: ObjectiveCase) -> None:
     for kind, batch in case.batches():
+        view = case.objective.view(batch)
+        if ((view.labels != IGNORE_INDEX) & ~batch.attention_mask).any():
+            raise Violation(f"{kind}: padding has labels", case.tokens(batch.input_ids[0]))
         if not labels_are_tokens(case, batch):
             continue
         many = copies(batch, 1)
@@ -55,9 +60,6 @@ def labels_are_the_originals(case: ObjectiveCase) -> None:
                 raise Violation(
                     f"{kind}: the label at {place} is not the token that stood there", example
                 )
-        padding = labels[~many.attention_mask[0]] != IGNORE_INDEX
-        if padding.any():
-            raise Violation(f"{kind}: padding has labels", case.tokens(ids))
 
 
 def there_is_something_to_learn(case: ObjectiveCase) -> None:
@@ -101,7 +103,10 @@ def every_answer_counts(case: ObjectiveCase) -> None:
 def two_answers_both_occur(case: ObjectiveCase) -> None:
     batch = case.batch(4 * ROWS)
     view = case.objective.view(batch)
-    two = [name for name, one in case.objective.targets(batch).items() if one.classes == 2]
+    targets = case.objective.targets(batch)
+    if batch.pair_label is None and not labels_are_tokens(case, batch):
+        _every_class_occurs(view, max(1, targets[case.config.name].classes))
+    two = [name for name, one in targets.items() if one.classes == 2]
     if not two:
         return
     if batch.pair_label is not None:
@@ -115,14 +120,20 @@ def two_answers_both_occur(case: ObjectiveCase) -> None:
             if before[name].loss == after[name].loss:
                 raise Violation(f"the loss of {name} is the same when every answer is turned round")
     else:
-        given = sorted(set(view.labels[view.labels != IGNORE_INDEX].tolist()))
-        if given != [0, 1]:
-            raise Violation(f"of two answers, the labels of {4 * ROWS} sequences give {given}")
         if ((view.labels == 1) & (view.input_ids == case.bench.vocabulary.mask_id)).any():
             raise Violation("[MASK] is to be told from text", case.tokens(view.input_ids[0]))
         # Of noise that an objective makes itself, some may stay what it was.
         if case.config.needs_masking:
             _what_was_not_replaced_has_one_answer(case, batch, view)
+
+
+def _every_class_occurs(view: View, classes: int) -> None:
+    """Of a few classes each is a label somewhere; none is beyond them."""
+    given = sorted(set(view.labels[view.labels != IGNORE_INDEX].tolist()))
+    if given and (given[0] < 0 or given[-1] >= classes):
+        raise Violation(f"targets says {classes} classes, and the labels are {given[:16]}")
+    if classes <= FEW_CLASSES and given != list(range(classes)):
+        raise Violation(f"of {classes} classes, the labels of {4 * ROWS} sequences are {given}")
 
 
 def _what_was_not_replaced_has_one_answer(case: ObjectiveCase, batch: Batch, view: View) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clozebox.components import TokenObjectiveConfig
 from clozebox.pretraining import View
 from clozebox.testing.bench import ALL_HIDDEN
 from clozebox.testing.objective.case import (
@@ -27,12 +28,14 @@ def the_context_tells_something(case: ObjectiveCase) -> None:
 def _neighbours_are_read(case: ObjectiveCase) -> None:
     batch = case.batch(masking=ALL_HIDDEN)
     # What is hidden can be looked at from both sides; what is not, must not.
+    config = case.config
+    ahead = config.ahead if isinstance(config, TokenObjectiveConfig) else 1
     due = {BEFORE, BEHIND} if case.config.needs_masking else {BEFORE}
     found: set[int] = set()
     for row in range(len(batch.input_ids)):
         many = copies(batch, row)
         view = case.objective.view(many)
-        found |= _sides_read(case, view)
+        found |= _sides_read(case, view, ahead)
         if due <= found or (found and not case.config.needs_masking):
             return
     which = " nor ".join(
@@ -44,16 +47,17 @@ def _neighbours_are_read(case: ObjectiveCase) -> None:
     raise Violation(f"no prediction moves {which}", example_of(case, many, view, changed, answered))
 
 
-def _sides_read(case: ObjectiveCase, view: View) -> set[int]:
-    """On which sides of an answer a token beside it moves the prediction."""
+def _sides_read(case: ObjectiveCase, view: View, ahead: int) -> set[int]:
+    """On which sides of an answer a token ``ahead`` of it moves the prediction."""
     found: set[int] = set()
     hidden = case.sharp.encode(view)  # (T + 1, T, D)
     for place, answered in answers_of(view):
         before = loss_at(case.objective, hidden, view, 0, answered)
         for side in {BEFORE, BEHIND} - found:
-            if not 0 <= place + side < len(answered):
+            beside = place + side * ahead
+            if not 0 <= beside < len(answered):
                 continue
-            after = loss_at(case.objective, hidden, view, place + side + 1, answered)
+            after = loss_at(case.objective, hidden, view, beside + 1, answered)
             if any(differ(loss, after[name]) for name, loss in before.items()):
                 found.add(side)
     return found
