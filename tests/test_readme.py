@@ -58,12 +58,20 @@ def test_the_objective_in_the_readme_keeps_its_promises(idea: Path) -> None:
 
 
 def test_the_question_in_the_readme_is_an_experiment(idea: Path, tmp_path: Path) -> None:
-    [question] = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    [question] = re.findall(r"```toml\n(#.*?)```", README, flags=re.DOTALL)
     file = tmp_path / "swapped.toml"
     file.write_text(question)
     asked = load_experiment(file, load_registry(paths=[idea]))
     assert asked.question == "Does telling moved words apart help to fill in blanks?"
     assert [arm.name for arm in asked.arms] == ["mlm", "mlm-swapped"]
+
+
+def test_the_phases_in_the_readme_are_an_experiment(tmp_path: Path) -> None:
+    [combined] = re.findall(r"```toml\n(objectives.*?)```", README, flags=re.DOTALL)
+    file = tmp_path / "phases.toml"
+    file.write_text('corpus = "sotu"\nbudget = { steps = 40 }\n' + combined)
+    [arm] = load_experiment(file, load_registry()).arms
+    assert [phase.objectives for phase in arm.phases] == [("ar_forward",), ("mlm",)]
 
 
 def test_the_readme_shows_the_tree_as_it_is() -> None:
