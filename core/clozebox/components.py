@@ -155,6 +155,9 @@ class ObjectiveConfig(Component):
 class TokenObjectiveConfig(ObjectiveConfig):
     """An objective that predicts tokens."""
 
+    ahead: ClassVar[int] = 1
+    """How far from the nearest token that it reads an answer stands; more than 1 skips some."""
+
     head: str | None = None
     """The objective whose head it predicts through; one of its own where none is named."""
 
@@ -168,6 +171,9 @@ class CorpusConfig(Component):
 
 class EvaluationTaskConfig(Component):
     """A yardstick: (model, held-out data) -> metrics."""
+
+    when: Literal["always", "end"] | None = None
+    """At each evaluation of the training, which is usual, or only at the end of the budget."""
 
     @abstractmethod
     def build(self) -> EvaluationTask: ...

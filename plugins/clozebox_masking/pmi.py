@@ -42,10 +42,8 @@ class PmiMasking(MaskingStrategy):
         begins = word_begins(batch, self.starters)  # (B, T)
         word = begins.cumsum(dim=1) - 1  # (B, T): of each token, the number of its word
         alone = self._alone(self._word_codes(batch, begins, word))  # (B, T): for each word
-        begins &= alone.gather(1, word)
-        begins |= batch.special_tokens_mask
-        begins[:, 1:] |= batch.special_tokens_mask[:, :-1]
-        return begins
+        # No collocation holds a special token: there is none in the text that they are counted in.
+        return begins & alone.gather(1, word)
 
     def _word_codes(self, batch: Batch, begins: Tensor, word: Tensor) -> Tensor:
         """(B, T): the code of the n-th word, 0 after the last."""

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/masking.py
 
-Everything runs in this process, on one thread, in rounds: each round times every subject once, so
-that whatever else the machine does falls on all of them, and a ratio is that of one round.
+Everything runs in this process, on one thread, in rounds: each round times every subject, so that
+whatever else the machine does falls on all of them, and a ratio is that of one round. The time is
+the processor's, which does not run while another process has it.
 """
 
 from __future__ import annotations
@@ -127,10 +128,10 @@ def _repeats(subject: Subject) -> int:
 
 
 def _seconds(subject: Subject, repeats: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(repeats):
         subject()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 class Ratio(NamedTuple):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from clozebox.components import TokenObjectiveConfig
 from clozebox.pretraining import (
+    IGNORE_INDEX,
     Batch,
     ModelContext,
     Objective,
@@ -166,3 +167,24 @@ class EditsTheHiddenStates(NextSentence):
 
     def pooled(self, hidden: Tensor, view: View) -> Tensor:
         return hidden.relu_()[:, 0]
+
+
+@exhibit("cut")
+class RemembersItsView(Masked):
+    """The first batch's view is kept, and given for every other one."""
+
+    kept: View | None = None
+
+    def view(self, batch: Batch) -> View:
+        if self.kept is None:
+            self.kept = batch.masked
+        return self.kept
+
+
+@exhibit("shared")
+class EditsASharedView(Masked):
+    """The labels of [CLS]'s neighbour are dropped in place, and so for every other objective."""
+
+    def view(self, batch: Batch) -> View:
+        batch.masked.labels[:, 1] = IGNORE_INDEX
+        return batch.masked

@@ -215,6 +215,15 @@ class MasksTurnedRound(TokenObjective):
         return replace(batch, attention_mask=~batch.attention_mask).causal
 
 
+@exhibit("targets")
+class NoLabelIsLeft(Forward):
+    """The labels are taken away where there is a token, and there were none elsewhere."""
+
+    def view(self, batch: Batch) -> View:
+        labels = batch.causal.labels.masked_fill(batch.attention_mask, IGNORE_INDEX)
+        return replace(batch.causal, labels=labels)
+
+
 @exhibit("targets", "NeoBERT, trainer.py", 9)
 class CountsThePadding(Masked):
     """``(attention_mask == 0).sum()``, where packing has set the mask to None."""
@@ -273,27 +282,6 @@ class BlanksFromTheWrongNeighbour(Forward):
 
     def cloze(self, batch: Batch, chosen: Tensor) -> View:
         return only_targets(batch.causal, chosen, step=-1)
-
-
-@exhibit("cut")
-class RemembersItsView(Masked):
-    """The first batch's view is kept, and given for every other one."""
-
-    kept: View | None = None
-
-    def view(self, batch: Batch) -> View:
-        if self.kept is None:
-            self.kept = batch.masked
-        return self.kept
-
-
-@exhibit("shared")
-class EditsASharedView(Masked):
-    """The labels of [CLS]'s neighbour are dropped in place, and so for every other objective."""
-
-    def view(self, batch: Batch) -> View:
-        batch.masked.labels[:, 1] = IGNORE_INDEX
-        return batch.masked
 
 
 @exhibit("bound")

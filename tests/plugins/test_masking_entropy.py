@@ -55,6 +55,16 @@ def test_entropies_are_those_of_the_neighbours() -> None:
     assert found.before[SEP] == pytest.approx(entropy(Counter(s[-1] for s in text.sentences)))
 
 
+def test_a_weight_is_the_mean_of_what_both_neighbours_leave_open() -> None:
+    text: Any = a_text()
+    row, found = text.sentences[0], neighbour_entropies(text)
+    strategy: Any = batch_of([row], EntropyMaskingConfig(), text).masking
+    left, right = [CLS, *row[:-1]], [*row[1:], SEP]
+    due = [(found.after[a] + found.before[b]) / 2 for a, b in zip(left, right, strict=True)]
+    weights = strategy.weights(batch_of([row]))[0, 1:-1].tolist()
+    assert weights == pytest.approx(due, rel=1e-6)
+
+
 def test_a_weight_depends_on_the_neighbours_and_not_on_the_token() -> None:
     text: Any = a_text()
     contents = [[WORD + n for n in range(12)] for _ in range(13)]

@@ -33,13 +33,16 @@ def a_text(seed: int = 0, sentences: int = 400) -> WrittenText:
         if generator.random() < 0.5:
             numbers += phrases[generator.integers(3)]
         text.append([piece for number in numbers for piece in words[number]])
+        if generator.random() < 0.3:  # a sentence that was cut
+            text[-1].insert(0, PIECE)
     return WrittenText(text)
 
 
 def words_of(sentence: Sequence[int]) -> list[Word]:
     words: list[Word] = []
     for piece in sentence:
-        words = [*words[:-1], (*words[-1], piece)] if piece >= PIECE else [*words, (piece,)]
+        continues = piece >= PIECE and len(words)
+        words = [*words[:-1], (*words[-1], piece)] if continues else [*words, (piece,)]
     return words
 
 

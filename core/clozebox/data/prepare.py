@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clozebox.data.atomic_folder import atomic_folder, locked
 from clozebox.data.corpus import Corpus
@@ -101,7 +101,7 @@ def _bounded_documents(corpus: Corpus) -> Iterator[list[str]]:
         raise UserError("the corpus is empty: it has no sentence to learn from")
 
 
-def _require_sentences(document: object, number: int) -> None:
+def _require_sentences(document: Any, number: int) -> None:
     """A string would be taken for a list of letters, and read to the end without a word."""
     listed = isinstance(document, Sequence) and not isinstance(document, str | bytes)
     if not listed or not all(isinstance(sentence, str) for sentence in document):

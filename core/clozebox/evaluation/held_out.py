@@ -15,10 +15,12 @@ from clozebox.data import Examples, TokenStore, make_examples
 from clozebox.pretraining import Batch, MaskingStrategy
 
 if TYPE_CHECKING:
-    from clozebox.components import ExampleKind
+    from clozebox.components import CorpusConfig, ExampleKind
 
 EVALUATION_SEED = 0
 """Not the run's: the blanks are the same for every seed, so that only the model differs."""
+SHORT_SEQ_PROB = 0.1
+"""The share of the documents that make shorter pairs: BERT's, whatever an arm trains on."""
 
 
 class Precision(Protocol):
@@ -42,6 +44,8 @@ class HeldOut:
     numerics: Precision
     kind: ExampleKind
     """The kind of example that the arm learns from."""
+    corpus: CorpusConfig
+    """What the documents are, for a yardstick that knows more of them than their tokens."""
 
     @cached_property
     def single(self) -> Examples[Any]:
@@ -87,6 +91,6 @@ class HeldOut:
             self.store,
             self.documents,
             seq_length=self.seq_length,
-            short_seq_prob=0.1,
+            short_seq_prob=SHORT_SEQ_PROB,
             seed=EVALUATION_SEED,
         )

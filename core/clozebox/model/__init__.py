@@ -6,6 +6,7 @@ from clozebox.model.encoder import BertEncoder, Encoder, LayerNormPlace
 from clozebox.model.flops import FORWARD_AND_BACKWARD, encoder_flops, head_flops
 from clozebox.model.heads import Pooler, TokenHead
 from clozebox.model.initialise import initialise
+from clozebox.model.weight_decay import parameter_groups
 
 __all__ = [
     "FORWARD_AND_BACKWARD",
@@ -22,4 +23,5 @@ __all__ = [
     "encoder_flops",
     "head_flops",
     "initialise",
+    "parameter_groups",
 ]

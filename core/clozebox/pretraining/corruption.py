@@ -63,13 +63,13 @@ def _corrupted_on_host(
     input_ids: Tensor, chosen: Tensor, fate: Tensor, replacement: Tensor, split: Split
 ) -> Tensor:
     """The same in numpy, and only where something is chosen: a tenth of the time on a CPU."""
-    shown = input_ids.numpy().ravel().copy()  # (B*T,)
-    place = np.flatnonzero(chosen.numpy())  # (M,)
-    number = fate.numpy().ravel()[place]  # (M,)
+    shown = input_ids.numpy().flatten()  # (B*T,), a copy
+    place = np.flatnonzero(chosen.numpy())  # (M,), into the flattened ones
+    number = fate.numpy().take(place)  # (M,)
     masked = number < split.mask_share
     randomised = place[~masked & (number < split.mask_share + split.random_share)]
     ordinary = split.ordinary_ids.numpy()
-    pick = (replacement.numpy().ravel()[randomised] * len(ordinary)).astype(np.int64)
+    pick = (replacement.numpy().take(randomised) * len(ordinary)).astype(np.int64)
     shown[randomised] = ordinary[pick]
     shown[place[masked]] = split.mask_id
     return torch.from_numpy(shown.reshape(input_ids.shape))  # (B, T)

@@ -86,10 +86,12 @@ class _MadeUpText(Corpus):
         # Squared: low numbers come often, high ones seldom, as words do.
         picks = self._draw(f"sentence/{document}/{number}", length) ** 2 * len(words)
         said = [words[int(pick)] for pick in picks]
-        # Every other sentence ends in one of a few phrases: rare words that stand together.
+        # Every other sentence ends in one of a few phrases: rare words that stand together, two or
+        # three of two syllables each, so that a phrase is a small part of a row.
         phrase = int(self._draw(f"phrase/{document}/{number}", 1)[0] * 2 * PHRASES)
         if phrase < PHRASES:
-            said += words[-6 * (phrase + 1) :][: 2 + phrase % 5]
+            rare = words[-9 * PHRASES :][2::3]
+            said += rare[3 * phrase :][: 2 + phrase % 2]
         return " ".join(said) + "."
 
     def _draw(self, stream: str, count: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from clozebox.config.settings import Train
-from clozebox.evaluation import EVALUATION_SEED, EvaluationTask
+from clozebox.evaluation import EVALUATION_SEED, EvaluationTask, Yardsticks
 from clozebox.training.budget import Clock, Plan, Spent
 from clozebox.training.meter import Meter
 from clozebox.training.optimizer import lr_at
@@ -58,7 +58,7 @@ class Due:
 def train(
     training: Training,
     progress: Progress,
-    tasks: Sequence[EvaluationTask],
+    yardsticks: Yardsticks,
     record: Record,
     save: Callable[[], None],
     stop: StopRequest,
@@ -91,14 +91,14 @@ def train(
             if due.logs:
                 record.log(spent, meter.take(), lr)
             if due.evaluates:
-                result = evaluate(training, tasks)
+                result = evaluate(training, yardsticks.due(now))
                 record.log_evaluation(spent, result)
             if due.saves or stop.signal:
                 record.sync()
                 save()
         if stop.signal and now < 1:
             return None
-    return result or evaluate(training, tasks)
+    return result or evaluate(training, yardsticks.due(1))
 
 
 def settle(training: Training, progress: Progress) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clozebox.config.settings import Optim
+from clozebox.model import parameter_groups
 
 
 class GuardedAdamW(torch.optim.AdamW):
@@ -42,15 +43,6 @@ class GuardedAdamW(torch.optim.AdamW):
     def set_lr(self, lr: float) -> None:
         for group in self.param_groups:
             group["lr"] = lr
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices decay; biases and layer norms do not (Devlin et al., 2019, appendix A.2)."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
 
 
 def lr_at(progress: float, config: Optim) -> float:

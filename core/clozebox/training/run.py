@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
 
 from clozebox.errors import UserError
-from clozebox.training.budget import Plan
+from clozebox.evaluation import Yardsticks
+from clozebox.training.budget import Plan, Spent
+from clozebox.training.checkpoint import load_state, newest_checkpoint
 from clozebox.training.console import Console
 from clozebox.training.loop import Diverged, Progress, train
+from clozebox.training.metrics_log import MetricsLog
 from clozebox.training.provenance import record_session
 from clozebox.training.record import Record
 from clozebox.training.resume import restore, save
@@ -56,6 +60,26 @@ def run_training(run: RunDirectory, registry: Registry, console: Console) -> int
             return FAILED
 
 
+def enter_metrics(run: RunDirectory, metrics: Mapping[str, float]) -> bool:
+    """Add what was measured after the end of a run to its last evaluation.
+
+    False, and nothing is written, where the run has not come to its end.
+
+    Raises:
+        UserError: the run is being trained.
+    """
+    with _only_process(run):
+        checkpoint = newest_checkpoint(run.checkpoints)
+        if checkpoint is None or (run.status() or {}).get("state") != "done":
+            return False
+        spent = {key: load_state(checkpoint)[key] for key in asdict(Spent())}
+        log = MetricsLog(run.metrics_path, spent["step"])
+        log.write({**spent, **metrics})
+        log.sync()
+        log.close()
+    return True
+
+
 def _train(training: Training, registry: Registry, console: Console, stop: StopRequest) -> int:
     run, arm = training.run, training.arm
     cost = survey_costs(training)
@@ -63,13 +87,13 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     plan.require_a_step_each(arm.phases)
     spent, meter = restore(training, console.say)
     record_session(training, registry, cost, console.say)
-    tasks = [task.build() for task in arm.evaluations]
+    yardsticks = Yardsticks.of(arm.evaluations)
     record = Record(run, arm, plan, spent, [r.build() for r in arm.reporters], console)
     progress = Progress(spent, plan, meter)
     stop.can_save = True
     try:
         result = train(
-            training, progress, tasks, record, lambda: save(training, spent, meter), stop
+            training, progress, yardsticks, record, lambda: save(training, spent, meter), stop
         )
     except Diverged as error:
         record.finish("diverged", spent, reason=str(error))

@@ -108,6 +108,7 @@ def set_up(run: RunDirectory, registry: Registry, say: Callable[[str], None]) ->
         learner.masking,
         numerics,
         arm.examples,
+        arm.data.corpus,
     )
     held_out.cut()
     return Training(

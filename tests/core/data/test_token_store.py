@@ -3,13 +3,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from clozebox.data import DamagedStoreError, TokenStore
+from clozebox import CorpusConfig
+from clozebox.config.settings import TokenizerSettings
+from clozebox.data import Corpus, DamagedStoreError, TokenStore, prepare
 from clozebox.data.token_store import ARRAYS
 from clozebox.data.tokenizer import SPECIAL_TOKENS
 from clozebox.errors import UserError
@@ -58,6 +61,25 @@ def test_an_empty_corpus_is_refused_and_leaves_no_store(
     with pytest.raises(UserError, match="corpus is empty"):
         build(texts)
     assert not list(tmp_path.glob("stores/[!.]*"))
+
+
+@pytest.mark.parametrize("document", ["the ship sails", None, ["a", None], b"bytes"])
+def test_what_is_no_list_of_sentences_is_refused(tmp_path: Path, document: Any) -> None:
+    class Careless(Corpus):
+        def documents(self) -> Iterator[Any]:
+            yield from (["a ship"], document)
+
+        def fingerprint(self) -> str:
+            return "careless"
+
+    class CarelessConfig(CorpusConfig):
+        name: ClassVar[str] = "careless"
+
+        def build(self) -> Corpus:
+            return Careless()
+
+    with pytest.raises(UserError, match="document 1 is no list of sentences"):
+        prepare(CarelessConfig(), TokenizerSettings(), tmp_path)
 
 
 def test_a_large_vocabulary_needs_wider_tokens(build: Build, tmp_path: Path) -> None:

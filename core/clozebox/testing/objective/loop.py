@@ -45,7 +45,7 @@ def _terms(case: ObjectiveCase, config: ObjectiveConfig) -> dict[str, tuple[floa
 
 
 def what_is_shared_stays(case: ObjectiveCase) -> None:
-    batch = case.batch()
+    batch = case.batch(60)  # so many that every column is labelled somewhere
     shared = {"plain": batch.plain, "causal": batch.causal, "anticausal": batch.anticausal}
     if batch.masking is not None:
         shared["masked"] = batch.masked

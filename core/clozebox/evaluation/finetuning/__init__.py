@@ -1,0 +1,1 @@
+"""What a pretrained model is worth to others: fine-tuning on labelled examples, and probing."""

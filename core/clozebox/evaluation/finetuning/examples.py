@@ -1,0 +1,52 @@
+"""Labelled examples: a text or two and a label, words and tags, a question and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """A text, or a pair of them, and what it is: a class's number, or a value."""
+
+    text: str
+    text_pair: str | None
+    label: int | float
+
+
+@dataclass(frozen=True)
+class TaggedWords:
+    """The words of a sentence, and the number of each one's tag."""
+
+    words: tuple[str, ...]
+    tags: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about a context; one without answers cannot be answered from it."""
+
+    question: str
+    context: str
+    answers: tuple[str, ...]
+    starts: tuple[int, ...]
+    """Of each answer, the character of the context at which it begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The examples of a task, all of one kind."""
+
+    splits: dict[str, Sequence[Any]]
+    """``train``, ``development`` and, where there is one, ``test``."""
+    labels: tuple[str, ...]
+    """The classes or tags; their place is their number. None where values or answers are asked."""
+    fingerprint: str
+    """SHA-256 of the files."""
+
+    @property
+    def scored(self) -> str:
+        """The split that the last word is about."""
+        return "test" if "test" in self.splits else "development"
