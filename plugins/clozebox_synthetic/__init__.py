@@ -30,11 +30,11 @@ class HmmConfig(CorpusConfig):
     kinds: int = Field(default=3, ge=1, le=64)
     """Kinds of sentence, which go round: the kind of a sentence says in which state it begins."""
     states: int = Field(default=6, ge=1, le=256)
-    words: int = Field(default=80, ge=2, le=2500)
+    words: int = Field(default=60, ge=2, le=2500)
     sentences: int = Field(default=4, ge=2, le=32)
     """Of a document; if ``kinds`` divides it, exchanging its parts changes next to nothing."""
     sentence_words: int = Field(default=6, ge=1, le=64)
-    sharpness: float = Field(default=5.0, ge=0, le=8)
+    sharpness: float = Field(default=6.0, ge=0, le=8)
     """How much likelier one choice is than another: the power of the random weights; 0 = even."""
     order: float = Field(default=0.9, ge=0, le=1)
     """How surely the next sentence is of the next kind; 0 = the order of sentences says nothing."""
