@@ -12,6 +12,8 @@ from tests.benchmarks import masking
 
 from clozebox.pretraining import IGNORE_INDEX, View
 
+pytest.importorskip("clozebox_masking")
+
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, list[float]]:
