@@ -434,13 +434,13 @@ def test_a_tiny_model_comes_near_the_floor_and_never_below(
         objectives=["mlm"],
         evaluations=["floor"],
         evaluation={"floor": {"sequences": 512}},
-        budget={"steps": 1400},
-        train={"batch_size": 64, "seq_length": 27, "evals": 7, "held_out": 0.05},
+        budget={"steps": 800},
+        train={"batch_size": 64, "seq_length": 27, "evals": 8, "held_out": 0.05},
         optim={"lr": 1e-2, "beta2": 0.98},
         speed={"threads": 1},
     )
     assert run_training(run, registry, Console()) == 0
     lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     excess = [line["eval/mlm_excess"] for line in lines if "eval/mlm_excess" in line]
-    assert len(excess) == 7 and min(excess) > 0
+    assert len(excess) == 8 and min(excess) > 0
     assert excess[-1] < 0.05 * run.status()["result"]["eval/mlm_floor"]
