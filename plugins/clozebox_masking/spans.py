@@ -61,9 +61,8 @@ class SpanMasking(MaskingStrategy):
         order = torch.where(forward, place, place.flip(0))  # (B, T)
         return choose_exactly(score + order * _BELOW_EVERY_SCORE, batch, rate)
 
-    def fate(self, batch: Batch) -> Tensor:
-        fate = super().fate(batch)
-        return fate.gather(1, self.span_begin(batch)) if self.together else fate
+    def fate(self, batch: Batch) -> Tensor | None:
+        return batch.uniform("fate").gather(1, self.span_begin(batch)) if self.together else None
 
     def span_begin(self, batch: Batch) -> Tensor:
         """(B, T): where the span of each token begins."""

@@ -9,6 +9,7 @@ the processor's, which does not run while another process has it.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import tempfile
 import time
@@ -22,10 +23,12 @@ import numpy as np
 import torch
 
 from clozebox.config.settings import TokenizerSettings
-from clozebox.data import Rows, Vocabulary, make_examples, prepare
-from clozebox.pretraining import Batch
+from clozebox.data import Examples, Rows, TokenStore, Vocabulary, make_examples, prepare
+from clozebox.data.rows import Ids
+from clozebox.pretraining import Batch, MaskingStrategy
 from clozebox.registry import load_registry
 from clozebox.testing.bench import BenchCorpus
+from clozebox.training.batches import BLOCK, Batches
 
 SEQUENCES, LENGTH = 32, 128
 PIECES = 8192
@@ -40,35 +43,56 @@ SECONDS = 0.05
 Subject = Callable[[], object]
 
 
-def full_rows() -> Rows:
+def full_rows(sequences: int = SEQUENCES) -> Rows:
     """``[CLS]``, random pieces, ``[SEP]``: no padding."""
-    ids = np.random.default_rng(0).integers(len(SPECIAL), PIECES, (SEQUENCES, LENGTH))
+    ids = np.random.default_rng(0).integers(len(SPECIAL), PIECES, (sequences, LENGTH))
     ids[:, 0], ids[:, -1] = VOCABULARY.cls_id, VOCABULARY.sep_id
     special = np.isin(ids, VOCABULARY.special_ids)
     return Rows(ids, np.zeros_like(ids), np.ones_like(special), special)
 
 
-def clozebox(name: str, rows: Rows) -> Subject:
+def one_by_one(name: str, rows: Rows) -> Subject:
     """From a batch on the CPU to its masked view, a new batch each time."""
-    config: Any = load_registry().get("masking strategy", name)
-    strategy = config().build(SimpleNamespace(vocabulary=VOCABULARY))
-    batch = Batch.of(rows, VOCABULARY, strategy, seed=0, first=0)
+    batch = Batch.of(rows, VOCABULARY, strategy_of(name, VOCABULARY), seed=0, first=0)
     return lambda: replace(batch).masked
 
 
-def from_the_store(name: str, folder: Path) -> Subject:
-    """The same from the tokens on disk: rows are gathered, a batch is made, and masked."""
-    store = prepare(BenchCorpus(), TokenizerSettings(vocab_size=120), folder)
-    documents = np.arange(store.num_documents)
-    examples = make_examples("single", store, documents, LENGTH, short_seq_prob=0.0, seed=0)
+def strategy_of(name: str, vocabulary: Vocabulary) -> MaskingStrategy:
     config: Any = load_registry().get("masking strategy", name)
-    strategy = config().build(SimpleNamespace(vocabulary=store.vocabulary))
+    built: MaskingStrategy = config().build(SimpleNamespace(vocabulary=vocabulary))
+    return built
 
-    def step() -> object:
-        rows = examples.rows(0, SEQUENCES)
-        return Batch.of(rows, store.vocabulary, strategy, seed=0, first=0).masked
 
-    return step
+class Given(Examples[Any]):
+    """The same rows again and again, already in memory, as they are for the peer."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.given = rows
+
+    def rows(self, first: int, count: int) -> Rows:
+        assert count == len(self.given.input_ids)
+        return self.given
+
+    def _table(self, epoch: int) -> None: ...
+
+    def _size(self, table: None) -> int:
+        return len(self.given.input_ids)
+
+    def _gather(self, table: None, chosen: Ids) -> Rows:
+        return self.given
+
+
+def in_training(name: str, examples: Examples[Any], vocabulary: Vocabulary) -> Subject:
+    """Batch after batch, as training reads them, each to its masked view."""
+    strategy = strategy_of(name, vocabulary)
+    stream = Batches(examples, vocabulary, strategy, 0, torch.device("cpu"))
+    first = itertools.count(0, SEQUENCES)
+    return lambda: stream.batch(next(first), SEQUENCES, 0.0).masked
+
+
+def store_in(folder: Path) -> TokenStore:
+    """Tokens on disk."""
+    return prepare(BenchCorpus(), TokenizerSettings(vocab_size=120), folder)
 
 
 def hugging_face(rows: Rows, whole_word: bool, token_types: bool = True) -> Subject:
@@ -153,11 +177,11 @@ HF_TOKEN, HF_WHOLE_WORD = "Hugging Face", "Hugging Face whole_word_mask"
 
 def subjects() -> dict[str, Subject]:
     """What the two promises are about, each beside its peer."""
-    rows = full_rows()
+    rows, stream = full_rows(), Given(full_rows(BLOCK))
     return {
-        TOKEN: clozebox("token", rows),
+        TOKEN: in_training("token", stream, VOCABULARY),
         HF_TOKEN: hugging_face(rows, whole_word=False),
-        WHOLE_WORD: clozebox("whole_word", rows),
+        WHOLE_WORD: in_training("whole_word", stream, VOCABULARY),
         HF_WHOLE_WORD: hugging_face(rows, whole_word=True),
     }
 
@@ -166,8 +190,13 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = full_rows()
     with tempfile.TemporaryDirectory() as folder:
+        store = store_in(Path(folder))
+        documents = np.arange(store.num_documents)
+        examples = make_examples("single", store, documents, LENGTH, short_seq_prob=0.0, seed=0)
         every = subjects() | {
-            "Clozebox token, gathered from the store": from_the_store("token", Path(folder)),
+            "Clozebox token, from the store": in_training("token", examples, store.vocabulary),
+            "Clozebox token, one batch alone": one_by_one("token", rows),
+            "Clozebox whole_word, one batch alone": one_by_one("whole_word", rows),
             "Hugging Face, no token_type_ids": hugging_face(rows, False, token_types=False),
         }
         found = timed(every, rounds=15)

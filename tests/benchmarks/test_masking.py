@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.benchmarks import masking
 
+from clozebox.data import make_examples
 from clozebox.pretraining import IGNORE_INDEX, View
 
 pytest.importorskip("clozebox_masking")
@@ -58,5 +59,8 @@ def test_what_is_compared_masks_alike() -> None:
 
 
 def test_a_batch_from_the_store_is_masked(tmp_path: Path) -> None:
-    view: Any = masking.from_the_store("token", tmp_path)()
+    store = masking.store_in(tmp_path)
+    documents = np.arange(store.num_documents)
+    examples = make_examples("single", store, documents, masking.LENGTH, short_seq_prob=0, seed=0)
+    view: Any = masking.in_training("token", examples, store.vocabulary)()
     assert (view.labels != IGNORE_INDEX).any(1).all()

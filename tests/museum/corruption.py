@@ -7,7 +7,8 @@ from tests.museum.exhibit import exhibit
 from tests.museum.right_masking import OwnCorruption, Tokens, Words
 from torch import Tensor
 
-from clozebox.pretraining import Batch, choose_exactly
+from clozebox.pretraining import Batch, MaskingStrategy, choose_exactly
+from clozebox.pretraining.corruption import labels_at
 from clozebox.pretraining.masking import Masked
 
 
@@ -72,6 +73,14 @@ class OneNumberForBoth(Tokens):
         return batch.uniform("choice")
 
 
+@exhibit("split")
+class OneWordForBoth(MaskingStrategy):
+    """The same by its bits: the name of the stream that chooses is that of the corruption."""
+
+    def choose(self, batch: Batch, rate: float) -> Tensor:
+        return choose_exactly(batch.words("corruption"), batch, rate)
+
+
 @exhibit("originals", "transformers, DataCollatorForLanguageModeling (issue 8619)")
 class WithoutTheClone(OwnCorruption):
     """The tokens are replaced in place, so that the labels are read from what replaced them."""
@@ -98,4 +107,5 @@ class NotThoseThatItSays(OwnCorruption):
 
     def apply(self, batch: Batch) -> Masked:
         rate, again = self.rate_at(batch.progress), batch.uniform("predicted")
-        return Masked(super().apply(batch).input_ids, choose_exactly(again, batch, rate))
+        predicted = choose_exactly(again, batch, rate)
+        return Masked(super().apply(batch).input_ids, labels_at(batch.input_ids, predicted))

@@ -87,6 +87,16 @@ class ScoresThatTie(MaskingStrategy):
         return choose_exactly((batch.uniform("choice") * length).floor(), batch, rate)
 
 
+@exhibit("time")
+class EasyOnesFirst(MaskingStrategy):
+    """A curriculum of its own, from the left to anywhere; batches are masked some steps ahead."""
+
+    def choose(self, batch: Batch, rate: float) -> Tensor:
+        drawn = batch.uniform("choice")  # (B, T)
+        place = torch.arange(drawn.shape[1], device=drawn.device) / drawn.shape[1]
+        return choose_exactly(drawn + (1 - batch.progress) * place, batch, rate)
+
+
 @exhibit("rate", "electra, pretrain_helpers.py", 13)
 class WithReplacement(MaskingStrategy):
     """Positions are drawn with replacement, so two draws may be one token."""

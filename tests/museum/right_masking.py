@@ -105,6 +105,9 @@ class Coins(MaskingStrategy):
 class OwnCorruption(Tokens):
     """A strategy that replaces tokens itself, as most code does."""
 
+    def fate(self, batch: Batch) -> Tensor:
+        return batch.uniform("fate")
+
     def _corrupted(self, batch: Batch, chosen: Tensor) -> Tensor:
         fate, ids = self.fate(batch), batch.input_ids  # each (B, T)
         masked = chosen & (fate < self.config.mask_share)

@@ -75,7 +75,7 @@ def test_the_next_pass_over_the_corpus_hides_other_tokens(
     make_run: Callable[..., Any], registry: Any
 ) -> None:
     training = set_up(make_run(masking={"name": "token"}), registry, Console().say)
-    epoch = len(training.examples)
+    epoch = len(training.stream.examples)
     seen: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
     for step in range(3 * epoch // training.arm.train.batch_size):
         [batch] = training.batches(step)

@@ -160,7 +160,7 @@ def test_the_fates_of_an_ngram_are_each_tokens_own() -> None:
     config = NgramMaskingConfig(rate=0.3, mask_share=0.5, random_share=0.0)
     batch = batch_of(single_words(1000, 40), config)
     assert batch.masking is not None
-    assert torch.equal(batch.masking.fate(batch), batch.uniform("fate"))
+    assert batch.masking.fate(batch) is None
 
 
 def test_longest_spans_of_one_word_are_single_words() -> None:

@@ -19,7 +19,18 @@ _EPOCH_SHIFT = 192  # the epoch is the counter's highest word: 2^192 blocks lie 
 
 
 def uniform(seed: int, stream: str, first: int, rows: int, width: int) -> NDArray[np.float32]:
-    """Rows ``first .. first + rows`` of a stream of uniform numbers -> (rows, width) in [0, 1).
+    """Rows ``first .. first + rows`` of a stream of numbers -> (rows, width) in [0, 1).
+
+    They are the upper bits of ``words`` of the same arguments.
+    """
+    # 24 bits fill a float32 exactly; more would round up to 1.0 now and then.
+    numbers = (words(seed, stream, first, rows, width) >> np.uint32(8)).astype(np.float32)
+    numbers *= np.float32(2.0**-24)
+    return numbers
+
+
+def words(seed: int, stream: str, first: int, rows: int, width: int) -> NDArray[np.uint32]:
+    """Rows ``first .. first + rows`` of a stream of 32 random bits each -> (rows, width).
 
     For one ``width``, row ``first + r`` depends on nothing but (seed, stream, first + r): cutting a
     call in two, or spreading it over ranks, gives the same numbers.
@@ -28,11 +39,8 @@ def uniform(seed: int, stream: str, first: int, rows: int, width: int) -> NDArra
     key = _uniform_key(seed, stream)
     generator = np.random.Philox(key, counter=first * blocks)  # type: ignore[arg-type]
     raw = _raw(generator, rows * blocks * 4)
-    words = raw.astype("<u8", copy=False).view("<u4").reshape(rows, blocks * _WORDS_PER_BLOCK)
-    # 24 bits fill a float32 exactly; more would round up to 1.0 now and then.
-    numbers = (words[:, :width] >> np.uint32(8)).astype(np.float32)
-    numbers *= np.float32(2.0**-24)
-    return numbers
+    drawn = raw.astype("<u8", copy=False).view("<u4").reshape(rows, blocks * _WORDS_PER_BLOCK)
+    return drawn[:, :width]
 
 
 def permutation(seed: int, stream: str, epoch: int, size: int) -> NDArray[np.int64]:

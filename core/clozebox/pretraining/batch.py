@@ -5,29 +5,21 @@ B sequences, T tokens, D hidden size, N heads, V vocabulary, M predicted tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from clozebox.data import Rows, Vocabulary, uniform
+from clozebox.data import Rows, Vocabulary, uniform, words
 from clozebox.model import Attention
 from clozebox.pretraining.view import IGNORE_INDEX, View
 
 if TYPE_CHECKING:
     from clozebox.pretraining.masking import MaskingStrategy
-
-
-class _Drawn(NamedTuple):
-    """The places that numbers are drawn for, in one go."""
-
-    first: int
-    number: int
-    rows: np.ndarray | None
-    """Which of them are those of the batch; None where all are, in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +34,10 @@ class Batch:
     vocabulary: Vocabulary
     masking: MaskingStrategy | None
     seed: int
-    places: np.ndarray
-    """(B,): where each sequence stands in the endless stream of examples: the key of its masks."""
+    first: int
+    """Where the batch begins in the endless stream of examples: the key of its masks."""
+    rows: np.ndarray | None = None
+    """(B,): which sequences from ``first`` on these are; None where they are the next B."""
     stream: str = "train"
     progress: float = 1.0
     """The share of the budget that is spent, for what changes over training."""
@@ -78,38 +72,58 @@ class Batch:
             vocabulary=vocabulary,
             masking=masking,
             seed=seed,
-            places=np.arange(first, first + len(rows.input_ids)),
+            first=first,
             stream=stream,
             progress=progress,
         )
 
+    def part(self, begin: int, count: int, progress: float, *, with_masks: bool) -> Batch:
+        """The sequences ``begin .. begin + count``, at another time of training.
+
+        ``with_masks``, they keep the masked view that was made of all; it is not made again.
+        """
+        rows = slice(begin, begin + count)
+        sliced = {name: getattr(self, name)[rows] for name in self._tensors}
+        part = replace(self, first=self.first + begin, progress=progress, **sliced)
+        if with_masks and self.masking is not None:
+            vars(part)["masked"] = self.masked.part(rows, part._both_sides)  # as if asked for
+        return part
+
     def take(self, rows: np.ndarray) -> Batch:
         """The batch of some of the rows, in order; each keeps its masks."""
         index = torch.from_numpy(rows).to(self.input_ids.device, non_blocking=True)
-        taken = {
-            field.name: getattr(self, field.name)[index]
-            for field in fields(self)
-            if isinstance(getattr(self, field.name), Tensor)
-        }
-        return replace(self, places=self.places[rows], **taken)
+        taken = {name: getattr(self, name)[index] for name in self._tensors}
+        which = rows if self.rows is None else self.rows[rows]
+        return replace(self, rows=which, **taken)
+
+    @cached_property
+    def _tensors(self) -> list[str]:
+        return [name for name, value in vars(self).items() if isinstance(value, Tensor)]
+
+    @property
+    def places(self) -> np.ndarray:
+        """(B,): where each sequence stands in the stream of examples."""
+        rows = np.arange(len(self.input_ids)) if self.rows is None else self.rows
+        return self.first + rows
 
     def uniform(self, name: str) -> Tensor:
         """One number in [0, 1) for each token, (B, T); a pure function of (seed, name, sequence).
 
         Drawn by a counter on the host, so that every device, rank and batch cut gets the same bits.
         """
-        drawn, width = self._drawn, self.input_ids.shape[1]
-        numbers = uniform(self.seed, f"{self.stream}/{name}", drawn.first, drawn.number, width)
-        if drawn.rows is not None:
-            numbers = numbers[drawn.rows]
-        return torch.from_numpy(numbers).to(self.input_ids.device, non_blocking=True)
+        return self._draw(uniform, name)
 
-    @cached_property
-    def _drawn(self) -> _Drawn:
-        first, last = int(self.places.min()), int(self.places.max())
-        rows = self.places - first
-        in_a_row = np.array_equal(rows, np.arange(len(rows)))
-        return _Drawn(first, last - first + 1, None if in_a_row else rows)
+    def words(self, name: str) -> Tensor:
+        """32 random bits for each token, uint32 (B, T): what ``uniform(name)`` is made of."""
+        return self._draw(words, name)
+
+    def _draw(self, draw: Callable[[int, str, int, int, int], np.ndarray], name: str) -> Tensor:
+        rows, (count, width) = self.rows, self.input_ids.shape
+        number = count if rows is None else int(rows.max()) + 1
+        drawn = draw(self.seed, f"{self.stream}/{name}", self.first, number, width)
+        numbers = torch.from_numpy(drawn if rows is None else drawn[rows])
+        device = self.input_ids.device
+        return numbers if device.type == "cpu" else numbers.to(device, non_blocking=True)
 
     @cached_property
     def plain(self) -> View:
@@ -117,10 +131,14 @@ class Batch:
         return View(
             input_ids=self.input_ids,
             token_type_ids=self.token_type_ids,
-            attention=Attention(self.attention_mask, document_ids=self.document_ids),
+            attention=self._both_sides,
             labels=torch.full_like(self.input_ids, IGNORE_INDEX),
             pair_label=self.pair_label,
         )
+
+    @cached_property
+    def _both_sides(self) -> Attention:
+        return Attention(self.attention_mask, document_ids=self.document_ids)
 
     @cached_property
     def masked(self) -> View:
@@ -128,10 +146,12 @@ class Batch:
         if self.masking is None:
             raise ValueError("an objective asked for batch.masked, but the arm has no masking")
         masked = self.masking.apply(self)
-        return replace(
-            self.plain,
+        return View(
             input_ids=masked.input_ids,
-            labels=self.input_ids.where(masked.predicted, IGNORE_INDEX),
+            token_type_ids=self.token_type_ids,
+            attention=self._both_sides,
+            labels=masked.labels,
+            pair_label=self.pair_label,
             max_targets=self.masking.max_targets(self.input_ids.shape[1]),
         )
 

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clozebox.components import ModelShape, TokenObjectiveConfig
@@ -17,6 +16,7 @@ from clozebox.data import Vocabulary
 from clozebox.errors import UserError
 from clozebox.model import Embedding, Encoder, TokenHead, head_flops
 from clozebox.pretraining.batch import Batch
+from clozebox.pretraining.cross_entropy import cross_entropy
 from clozebox.pretraining.view import IGNORE_INDEX, View
 
 
@@ -148,14 +148,13 @@ def token_term(head: TokenHead, hidden: Tensor, view: View) -> Term:
     Only they are projected onto the vocabulary, which is most of a small model's work.
     """
     states, labels = labelled(hidden, view)  # (M, D), (M,)
-    logits = head(states).float()  # (M, V)
-    return class_term(logits, labels)
+    return class_term(head(states), labels)
 
 
 def class_term(logits: Tensor, labels: Tensor) -> Term:
     """Cross-entropy and hits of logits (M, K) against labels (M,); IGNORE_INDEX is left out."""
-    loss = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
-    return Term(loss, {"accuracy": (logits.detach().argmax(-1) == labels).sum()})
+    summed = cross_entropy(logits, labels, IGNORE_INDEX)
+    return Term(summed.loss, {"accuracy": summed.hits})
 
 
 def labelled(hidden: Tensor, view: View) -> tuple[Tensor, Tensor]:

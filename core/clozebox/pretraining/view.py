@@ -27,6 +27,17 @@ class View:
     max_targets: int | None = None
     """A bound on the labelled tokens of one sequence, known without looking at the device."""
 
+    def part(self, rows: slice, attention: Attention) -> View:
+        """Some of the sequences, and the attention of these."""
+        return View(
+            self.input_ids[rows],
+            self.token_type_ids[rows],
+            attention,
+            self.labels[rows],
+            None if self.pair_label is None else self.pair_label[rows],
+            self.max_targets,
+        )
+
 
 def only_targets(view: View, chosen: Tensor, step: int) -> View:
     """A one-sided view that predicts only the ``chosen`` tokens (B, T), each from its neighbour."""

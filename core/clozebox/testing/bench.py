@@ -136,8 +136,15 @@ class SteadyBatch(Batch):
 
     def uniform(self, name: str) -> Tensor:
         """As that of a batch, of one width for all."""
-        wide = replace(self, input_ids=self.input_ids.new_zeros(len(self.input_ids), 4 * LENGTH))
-        return Batch.uniform(wide, name)[:, : self.input_ids.shape[1]]
+        return Batch.uniform(self._wide, name)[:, : self.input_ids.shape[1]]
+
+    def words(self, name: str) -> Tensor:
+        """As those of a batch, of one width for all."""
+        return Batch.words(self._wide, name)[:, : self.input_ids.shape[1]]
+
+    @property
+    def _wide(self) -> Batch:
+        return replace(self, input_ids=self.input_ids.new_zeros(len(self.input_ids), 4 * LENGTH))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +162,11 @@ class RecordingBatch(SteadyBatch):
         """As that of a batch; the name is kept."""
         self.drawn.append(name)
         return super().uniform(name)
+
+    def words(self, name: str) -> Tensor:
+        """As those of a batch; the name is kept."""
+        self.drawn.append(name)
+        return super().words(name)
 
 
 class Bench:

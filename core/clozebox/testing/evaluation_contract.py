@@ -56,6 +56,7 @@ class _Causal(TokenObjectiveConfig):
 
 class _Cpu:
     device = torch.device("cpu")
+    precision = "fp32"
 
     def autocast(self) -> nullcontext[None]:
         return nullcontext()

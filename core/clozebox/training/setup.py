@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from clozebox.config import arm_of
 from clozebox.config.settings import Arm
-from clozebox.data import Examples, TokenStore, TrainingText, make_examples, prepare
+from clozebox.data import TokenStore, TrainingText, make_examples, prepare
 from clozebox.evaluation import HeldOut
 from clozebox.pretraining import Batch, MaskingStrategy, PretrainingModel
+from clozebox.training.batches import Batches
 from clozebox.training.budget import StepCost, cost_of_step
 from clozebox.training.device import Numerics, numerics_of
+from clozebox.training.distributed import ALONE, World
 from clozebox.training.optimizer import GuardedAdamW
 from clozebox.training.run_directory import RunDirectory
+from clozebox.training.sharding import Parts, shard
 
 if TYPE_CHECKING:
     from clozebox.registry import Registry
 
 SURVEYED_STEPS = 8
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,32 +34,28 @@ class Learner:
     arm: Arm
     seed: int
     store: TokenStore
-    examples: Examples[Any]
     masking: MaskingStrategy | None
+    stream: Batches
     model: PretrainingModel
     numerics: Numerics
 
     def batch(self, first: int, count: int, progress: float = 0.0) -> Batch:
         """Examples ``first .. first + count`` of training, on the device."""
-        return Batch.of(
-            self.examples.rows(first, count),
-            self.store.vocabulary,
-            self.masking,
-            seed=self.seed,
-            first=first,
-            progress=progress,
-            device=self.numerics.device,
-        )
+        return self.stream.batch(first, count, progress)
 
-    def batches(self, step: int, progress: float = 0.0) -> list[Batch]:
+    def batches(self, step: int, progress: float = 0.0, world: World = ALONE) -> list[Batch]:
         """The micro-batches of optimizer step ``step``, counted from 0: a function of the step.
 
-        ``progress`` is the share of the budget that is spent by then.
+        ``progress`` is the share of the budget that is spent by then. Of several ranks each has its
+        part of the step.
         """
         size = self.arm.train.batch_size
-        cut = min(self.arm.speed.micro_batch_size or size, size)
-        first, end = step * size, (step + 1) * size
-        return [self.batch(at, min(cut, end - at), progress) for at in range(first, end, cut)]
+        own = world.part(step * size, (step + 1) * size)
+        cut = min(self.arm.speed.micro_batch_size or size, len(own))
+        return [
+            self.batch(at, min(cut, own.stop - at), progress)
+            for at in range(own.start, own.stop, cut)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +65,28 @@ class Training(Learner):
     run: RunDirectory
     held_out: HeldOut
     optimizer: GuardedAdamW
+    world: World = ALONE
+    parts: Parts | None = None
+    """The model's, where each rank holds a share of them."""
+
+    def within(self, work: Callable[[], T]) -> T:
+        """Do what touches the model and is learned from, when all of its weights can be used."""
+        return work() if self.parts is None else self.parts(work)
+
+    def looking(self, work: Callable[[], T]) -> T:
+        """The same for what is not learned from."""
+        return work() if self.parts is None else self.parts.inspect(work)
 
 
 def learner_of(
-    arm: Arm, seed: int, cache: Path, numerics: Numerics, say: Callable[[str], None]
+    arm: Arm,
+    seed: int,
+    cache: Path,
+    numerics: Numerics,
+    say: Callable[[str], None],
+    on_host: bool = False,
 ) -> Learner:
-    """Prepare the tokens, and build the model with its initial weights.
+    """Prepare the tokens, and build the model with its initial weights, ``on_host`` if so asked.
 
     Raises:
         UserError: anything in the settings or the corpus that cannot work.
@@ -86,11 +102,16 @@ def learner_of(
         seed=seed,
     )
     masking = None if arm.masking is None else arm.masking.build(TrainingText(store, documents))
-    model = PretrainingModel.initialised(arm, store.vocabulary, seed).to(numerics.device)
-    return Learner(arm, seed, store, examples, masking, model, numerics)
+    model = PretrainingModel.initialised(arm, store.vocabulary, seed)
+    if not on_host:
+        model.to(numerics.device)
+    stream = Batches(examples, store.vocabulary, masking, seed, numerics.device)
+    return Learner(arm, seed, store, masking, stream, model, numerics)
 
 
-def set_up(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> Training:
+def set_up(
+    run: RunDirectory, registry: Registry, say: Callable[[str], None], world: World = ALONE
+) -> Training:
     """Prepare the tokens, and build the model and its optimizer.
 
     Raises:
@@ -98,8 +119,11 @@ def set_up(run: RunDirectory, registry: Registry, say: Callable[[str], None]) ->
     """
     resolved = run.resolved()
     arm, seed = arm_of(resolved["arm"], resolved["settings"], registry), int(resolved["seed"])
+    world.claim_device(arm.speed, arm.train.batch_size)
     numerics = numerics_of(arm.speed, arm.train.precision)
-    learner = learner_of(arm, seed, Path(resolved["cache"]), numerics, say)
+    shares = arm.speed.shard and world.size > 1
+    learner = learner_of(arm, seed, Path(resolved["cache"]), numerics, say, on_host=shares)
+    parts = shard(learner.model, numerics.device, world.size) if shares else None
     held_out = HeldOut(
         learner.store,
         learner.store.split(arm.train.held_out).held_out,
@@ -116,10 +140,12 @@ def set_up(run: RunDirectory, registry: Registry, say: Callable[[str], None]) ->
         run=run,
         held_out=held_out,
         optimizer=GuardedAdamW(learner.model, arm.optim),
+        world=world,
+        parts=parts,
     )
 
 
-def survey_costs(training: Training) -> StepCost:
+def survey_costs(training: Learner) -> StepCost:
     """What an average step of this run costs, from the first of its own steps in each phase."""
     arm, model = training.arm, training.model
     costs, weights, begin = [], [], 0.0

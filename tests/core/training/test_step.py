@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from clozebox.pretraining.mixture import share_out
+from clozebox.training.batches import Batches
 from clozebox.training.console import Console
 from clozebox.training.device import Numerics
 from clozebox.training.setup import Training, set_up
@@ -222,6 +223,13 @@ def without_numbers(training: Training) -> Training:
     return replace(
         training,
         model=training.model.to("meta"),
+        stream=Batches(
+            training.stream.examples,
+            training.store.vocabulary,
+            training.masking,
+            training.seed,
+            torch.device("meta"),
+        ),
         optimizer=Waits(),  # type: ignore[arg-type]
         numerics=Numerics(torch.device("meta"), "fp32"),
     )

@@ -18,6 +18,7 @@ from clozebox.testing.masking.invariance import (
     nothing_waits_for_the_device,
     settings_matter,
     the_choice_depends_on_the_sequence_alone,
+    time_changes_the_rate_alone,
 )
 from clozebox.testing.verdict import Property
 
@@ -72,6 +73,12 @@ PROPERTIES: tuple[Property[Masking], ...] = (
         "a sequence is masked the same way whatever else is in its batch",
         "torch.rand in place of batch.uniform, or a statistic taken over the batch",
         the_choice_depends_on_the_sequence_alone,
+    ),
+    Property(
+        "time",
+        "training changes nothing of the choice but the rate that it is given",
+        "batch.progress read in choose: a schedule belongs into rate_at, or into final_rate",
+        time_changes_the_rate_alone,
     ),
     Property(
         "fresh",

@@ -64,7 +64,7 @@ def without_order(bench: Bench, rows: int) -> Batch:
     batch = bench.batch(count=1).take(np.zeros(rows, dtype=np.int64))
     words = np.setdiff1d(bench.vocabulary.ordinary_ids, bench.vocabulary.continuation_ids)
     length = batch.input_ids.shape[1]
-    keyed = replace(batch, places=np.arange(rows))
+    keyed = replace(batch, first=0, rows=np.arange(rows))
     ids = torch.from_numpy(words)[(keyed.uniform("shuffled text") * len(words)).long()]
     special = torch.zeros_like(ids, dtype=torch.bool)
     special[:, [0, length - 1]] = True

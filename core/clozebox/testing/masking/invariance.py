@@ -47,6 +47,18 @@ def the_choice_depends_on_the_sequence_alone(masking: Masking) -> None:
                 begin += size
 
 
+def time_changes_the_rate_alone(masking: Masking) -> None:
+    bench = masking.benches[0]
+    batch, strategy = bench.batch(count=12), masking.strategy(bench)
+    early, late = (
+        chosen_by(strategy, replace(batch, progress=progress), RATES[0]) for progress in (0.0, 0.9)
+    )
+    if not torch.equal(early, late):
+        row = int((early != late).any(1).nonzero()[0])
+        seen = "at one rate, other tokens are chosen late in training than early"
+        raise Violation(seen, masking.example(bench, batch, row, late))
+
+
 def masks_change_over_the_stream(masking: Masking) -> None:
     bench = masking.benches[0]
     strategy, row = masking.strategy(bench), _longest(bench.batch(count=64))
@@ -54,7 +66,7 @@ def masks_change_over_the_stream(masking: Masking) -> None:
     chosen_by(strategy, recording, RATES[0])
     again = row.take(np.zeros(DRAWS, dtype=np.int64))
     if recording.drawn:
-        elsewhere = replace(again, places=np.arange(DRAWS))
+        elsewhere = replace(again, first=0, rows=np.arange(DRAWS))
         each = [chosen_by(strategy, replace(row, seed=n), RATES[0]) for n in range(DRAWS)]
         found = {
             "one sequence, at other places of the stream,": chosen_by(
