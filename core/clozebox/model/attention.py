@@ -1,15 +1,20 @@
 """What each position may look at, and the looking.
 
-B sequences, T tokens, D hidden size, N heads, H = D / N.
+B sequences, T tokens, D hidden size, N heads, H = D / N, S tokens that are computed.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from clozebox.model.dropout import dropout
+from clozebox.model.unpadding import Group, Layout
 
 AttentionKind = Literal["bidirectional", "causal", "anticausal", "prefix"]
 
@@ -19,8 +24,8 @@ class Attention:
 
     attention_mask (B, T) bool is True at real tokens, or None when all are real. Padding stands on
     the *right*, as everywhere here: so a causal position has only real tokens before it, needs no
-    mask, and takes the fused kernels. Whether a given mask holds padding at all is never asked: the
-    answer would have to come back from the device.
+    mask, and takes the fused kernels. Whether a given mask holds padding at all is never asked of a
+    device: the answer would have to come back from there.
 
     ``prefix`` attention reads the first ``prefix_length`` (B,) tokens from both sides and the rest
     from the left (Dong et al., 2019, UniLM, section 2.3). Where a row packs several documents,
@@ -44,24 +49,84 @@ class Attention:
             raise ValueError("prefix attention, and it alone, needs prefix_length")
         self.kind = kind
         self.is_causal = kind == "causal" and document_ids is None
-        self.mask: Tensor | None = None
-        """True = may look, (B, 1, 1 or T, T); None where the kernel needs no mask."""
-        if self.is_causal:
-            return
-        whole = kind == "bidirectional" and document_ids is None
-        if attention_mask is None:
-            if not whole:
-                raise ValueError(f"{kind} attention to a part of a row needs an attention_mask")
-        elif whole:
-            self.mask = _every_token(attention_mask)
-        else:
-            sees = _sees(kind, attention_mask, prefix_length)
-            self.mask = _with_itself(sees if document_ids is None else sees & _same(document_ids))
+        self._looks_everywhere = kind == "bidirectional" and document_ids is None
+        if attention_mask is None and not (self.is_causal or self._looks_everywhere):
+            raise ValueError(f"{kind} attention to a part of a row needs an attention_mask")
+        self._attention_mask = attention_mask
+        self._prefix_length = prefix_length
+        self._document_ids = document_ids
 
-    def __call__(self, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
-        """query, key, value (B, N, T, H) -> (B, N, T, H)."""
+    @cached_property
+    def mask(self) -> Tensor | None:
+        """True = may look, (B, 1, 1 or T, T); None where the kernel needs no mask."""
+        real, documents = self._attention_mask, self._document_ids
+        if self.is_causal or real is None:
+            return None
+        if self._looks_everywhere:
+            return _every_token(real)
+        sees = _sees(self.kind, real, self._prefix_length)
+        return _with_itself(sees if documents is None else sees & _same(documents))
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, p: float = 0.0) -> Tensor:
+        """query, key, value (B, N, T, H) -> (B, N, T, H); ``p`` of the weights are dropped."""
+        if query.device.type == "cpu":
+            return self.in_products(query, key, value, p)
         return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=self.mask, dropout_p=dropout, is_causal=self.is_causal
+            query, key, value, attn_mask=self.mask, dropout_p=p, is_causal=self.is_causal
+        )
+
+    def in_products(self, query: Tensor, key: Tensor, value: Tensor, p: float = 0.0) -> Tensor:
+        """The same, one product after the other.
+
+        On a CPU torch's kernel does no better: where there is dropout it falls back to this, and
+        draws its numbers one by one; in bf16 it takes three times as long.
+        """
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)  # (B, N, T, T)
+        if (bias := self._bias(query.shape[-2])) is not None:
+            scores = scores + bias.to(scores.dtype)
+        return dropout(scores.softmax(-1), p) @ value  # (B, N, T, H)
+
+    def _bias(self, length: int) -> Tensor | None:
+        """0 where a position may look, minus infinity elsewhere."""
+        if self.is_causal:
+            return torch.full((length, length), -torch.inf).triu_(1)  # (T, T)
+        return self._masked_bias
+
+    @cached_property
+    def _masked_bias(self) -> Tensor | None:
+        """(B, 1, 1 or T, T); None where all may look at all."""
+        if self.mask is None or self.mask.numpy().all():
+            return None
+        return torch.zeros(self.mask.shape).masked_fill_(~self.mask, -torch.inf)
+
+    @cached_property
+    def layout(self) -> Layout | None:
+        """How to leave out padding. On a device, which would have to be asked for the lengths, and
+        where it would not pay: None.
+        """
+        if self._attention_mask is None or self._attention_mask.device.type != "cpu":
+            return None
+        real = self._attention_mask.numpy()
+        lengths = real.sum(1)  # (B,)
+        if not np.array_equal(real, np.arange(real.shape[1]) < lengths[:, None]):
+            return None  # not all of the padding stands on the right
+        return Layout.of(lengths, real.shape[1])
+
+    @cached_property
+    def parts(self) -> tuple[Attention, ...]:
+        """The attention of each group of the layout."""
+        return () if self.layout is None else tuple(map(self._part, self.layout.groups))
+
+    def _part(self, group: Group) -> Attention:
+        def cut(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[group.rows, : group.width]
+
+        prefix, needless = self._prefix_length, self.is_causal or self._looks_everywhere
+        return Attention(
+            None if group.is_full and needless else cut(self._attention_mask),
+            self.kind,
+            prefix_length=None if prefix is None else prefix[group.rows],
+            document_ids=cut(self._document_ids),
         )
 
     def pattern(self, rows: int, length: int) -> Tensor:
@@ -116,9 +181,23 @@ class MultiHeadSelfAttention(nn.Module):
         self.output = nn.Linear(hidden_size, hidden_size)
 
     def forward(self, hidden: Tensor, attention: Attention) -> Tensor:
-        """hidden (B, T, D) -> (B, T, D)."""
-        heads = self.qkv(hidden).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, N, H)
+        """hidden (B, T, D) or, in the layout of the attention, (S, D) -> the same."""
+        projected = self.qkv(hidden)  # (B, T, 3D) or (S, 3D)
+        mix = self._mixed if hidden.dim() == 3 else self._mixed_in_groups
+        output: Tensor = self.output(mix(projected, attention))  # (B, T, D) or (S, D)
+        return output
+
+    def _mixed_in_groups(self, projected: Tensor, attention: Attention) -> Tensor:
+        """(S, 3D) -> (S, D)."""
+        assert attention.layout is not None
+        pairs = zip(attention.layout.groups, attention.parts, strict=True)
+        mixed = [self._mixed(group.cut(projected), part) for group, part in pairs]  # (G, width, D)
+        return torch.cat([one.flatten(0, 1) for one in mixed])
+
+    def _mixed(self, projected: Tensor, attention: Attention) -> Tensor:
+        """(B, T, 3D) -> (B, T, D)."""
+        rows, width, _ = projected.shape
+        heads = projected.view(rows, width, 3, self.num_heads, -1)  # (B, T, 3, N, H)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, N, T, H)
         mixed = attention(query, key, value, self.dropout if self.training else 0.0)  # (B, N, T, H)
-        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))  # (B, T, D)
-        return output
+        return mixed.transpose(1, 2).flatten(2)  # (B, T, D)

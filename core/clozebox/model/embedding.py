@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from clozebox.components import ModelShape
 from clozebox.errors import UserError
+from clozebox.model.dropout import Dropout
 
 
 class Embedding(nn.Module, ABC):
@@ -41,7 +42,7 @@ class BertEmbedding(Embedding):
         self.segment = nn.Embedding(shape.type_vocab_size, shape.hidden_size)
         self.position = nn.Embedding(shape.max_position_embeddings, shape.hidden_size)
         self.norm = nn.LayerNorm(shape.hidden_size, eps=layer_norm_eps)
-        self.dropout = nn.Dropout(hidden_dropout_prob)
+        self.dropout = Dropout(hidden_dropout_prob)
 
     @property
     def token_table(self) -> nn.Parameter:

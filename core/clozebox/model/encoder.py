@@ -1,6 +1,6 @@
 """Vectors to contextual vectors.
 
-B sequences, T tokens, D hidden size, L layers.
+B sequences, T tokens, D hidden size, L layers, S tokens that are computed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from clozebox.components import ModelShape
 from clozebox.model.attention import Attention, MultiHeadSelfAttention
+from clozebox.model.dropout import Dropout
 from clozebox.model.flops import encoder_flops
 
 LayerNormPlace = Literal["post", "pre"]
@@ -58,6 +59,7 @@ class BertEncoder(Encoder):
         self.attention_probs_dropout_prob = attention_probs_dropout_prob
         self.layer_norm = layer_norm
         self.layer_norm_eps = layer_norm_eps
+        self.leaves_out_padding = True
         kind = PreNormLayer if layer_norm == "pre" else PostNormLayer
         self.layers = nn.ModuleList(
             kind(shape, hidden_dropout_prob, attention_probs_dropout_prob, layer_norm_eps)
@@ -71,12 +73,13 @@ class BertEncoder(Encoder):
         )
 
     def forward(self, embedded: Tensor, attention: Attention) -> Tensor:
-        """embedded (B, T, D) -> (B, T, D)."""
-        hidden = embedded
+        """embedded (B, T, D) -> (B, T, D), and 0 at padding where that was left out."""
+        layout = attention.layout if self.leaves_out_padding else None
+        hidden = embedded if layout is None else layout.lay_out(embedded)  # (S, D)
         for layer in self.layers:
             hidden = layer(hidden, attention)
         output: Tensor = self.final_norm(hidden)
-        return output
+        return output if layout is None else layout.put_back(output)  # (B, T, D)
 
     def hidden_states(self, embedded: Tensor, attention: Attention) -> list[Tensor]:
         """embedded (B, T, D) -> L + 1 times (B, T, D)."""
@@ -110,15 +113,15 @@ class PostNormLayer(nn.Module):
         self.intermediate = nn.Linear(width, shape.intermediate_size)
         self.output = nn.Linear(shape.intermediate_size, width)
         self.output_norm = nn.LayerNorm(width, eps=layer_norm_eps)
-        self.dropout = nn.Dropout(hidden_dropout_prob)
+        self.dropout = Dropout(hidden_dropout_prob)
 
     def feed_forward(self, hidden: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D), through the intermediate size and gelu in its exact, erf form."""
+        """(..., D) -> (..., D), through the intermediate size and gelu in its exact, erf form."""
         output: Tensor = self.output(F.gelu(self.intermediate(hidden)))
         return output
 
     def forward(self, hidden: Tensor, attention: Attention) -> Tensor:
-        """hidden (B, T, D) -> (B, T, D)."""
+        """hidden (B, T, D) or (S, D) -> the same."""
         hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, attention)))
         output: Tensor = self.output_norm(hidden + self.dropout(self.feed_forward(hidden)))
         return output
@@ -128,7 +131,7 @@ class PreNormLayer(PostNormLayer):
     """The same parts; what goes in is normalised, and the residual stream is left alone."""
 
     def forward(self, hidden: Tensor, attention: Attention) -> Tensor:
-        """hidden (B, T, D) -> (B, T, D)."""
+        """hidden (B, T, D) or (S, D) -> the same."""
         hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), attention))
         output: Tensor = hidden + self.dropout(self.feed_forward(self.output_norm(hidden)))
         return output

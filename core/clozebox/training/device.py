@@ -12,6 +12,7 @@ import torch
 
 from clozebox.config.settings import Speed
 from clozebox.errors import UserError
+from clozebox.training.memory import keep_memory
 
 FP32_PRODUCT_ERROR = 2e-6
 """A product of bf16 roundings is about a thousand times worse than this."""
@@ -49,6 +50,8 @@ def numerics_of(speed: Speed, precision: str) -> Numerics:
         )
     if device.type == "cpu":
         choose_matmul()
+        if speed.keep_memory:
+            keep_memory()
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing here reads memory before writing it; filling it all would cost some per cent.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -1,0 +1,22 @@
+"""How the C library hands out memory on a CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+"""glibc's names for them (``man 3 mallopt``)."""
+
+
+def keep_memory() -> bool:
+    """Keep what was freed for the next step, and say whether the C library can.
+
+    glibc gives large blocks back at once and asks for them again, and each new page is cleared by
+    the kernel: a third of a small model's step. Of another C library nothing is asked.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    wanted = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**28))
+    return all([mallopt(option, value) == 1 for option, value in wanted])
