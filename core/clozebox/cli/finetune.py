@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clozebox.cli.finetune_output import SeedProgress, print_probes, print_scores
+from clozebox.cli.enter import enter
+from clozebox.cli.finetune_output import SeedProgress, print_notes, print_probes, print_scores
 from clozebox.cli.trained_run import open_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from clozebox.evaluation.finetuning.controls import Scores
     from clozebox.evaluation.finetuning.prepared import Prepared
@@ -73,6 +74,7 @@ def finetune(
     training = set_up(directory, registry, say)
     load_trained(training, say)
     prepared = ready(asked, dataset, training.model, training.held_out)
+    print_notes(prepared)
     if probe:
         _probe(training, prepared, layer, pooling, as_json)
     else:
@@ -96,11 +98,27 @@ def _fine_tune(training: Training, prepared: Prepared, as_json: bool) -> None:
     done = from_table(held) if held.get("fingerprint") == mark else None
     with SeedProgress(prepared.task.name) as progress:
         scores = measure(prepared, training.model, training.numerics, done, keep, progress.watch)
+    table = as_table(prepared, scores)
     if as_json:
-        click.echo(json.dumps(as_table(prepared, scores)))
+        click.echo(json.dumps(table))
     else:
         print_scores(prepared, scores, path)
-    _enter(training, task_metrics(prepared.task, scores))
+    if enter(training, _named(task_metrics(prepared.task, scores))):
+        for other in _measured_otherwise(path, table):
+            told = "has scores of other settings or data, beside which `compare` sets these"
+            click.echo(f"note: {other} {told}", err=True)
+
+
+def _measured_otherwise(path: Path, table: Mapping[str, Any]) -> Iterator[str]:
+    """The runs of the experiment that were given this task and yet not asked the same.
+
+    ``path`` is the results' own, ``experiment/arm/seed-0/finetune/task/results.json``.
+    """
+    experiment = path.parents[4]
+    for other in sorted(experiment.glob(f"*/*/finetune/{path.parent.name}/results.json")):
+        held = json.loads(other.read_text())
+        if any(held.get(key) != table[key] for key in ("settings", "data")):
+            yield str(other.parents[2].relative_to(experiment))
 
 
 def _probe(training: Training, prepared: Prepared, layer: str, pooling: Any, as_json: bool) -> None:
@@ -120,13 +138,8 @@ def _probe(training: Training, prepared: Prepared, layer: str, pooling: Any, as_
         click.echo(json.dumps(table))
     else:
         print_probes(prepared, probes, path)
-    _enter(training, probe_metrics(prepared.task, probes))
+    enter(training, _named(probe_metrics(prepared.task, probes, pooling, number)))
 
 
-def _enter(training: Training, metrics: Mapping[str, float]) -> None:
-    """Add metrics to those of the run's last step, where `compare` looks."""
-    from clozebox.training.run import enter_metrics
-
-    if enter_metrics(training.run, {f"eval/{name}": value for name, value in metrics.items()}):
-        return
-    click.echo("the run is not done: its metrics.jsonl is left as it is", err=True)
+def _named(metrics: dict[str, float]) -> dict[str, float]:
+    return {f"eval/{name}": value for name, value in metrics.items()}

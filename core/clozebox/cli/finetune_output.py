@@ -14,7 +14,7 @@ import click
 from clozebox.cli.table import print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from clozebox.evaluation.finetuning.controls import Scores
     from clozebox.evaluation.finetuning.prepared import Prepared
@@ -59,6 +59,14 @@ class SeedProgress:
             click.echo("\r\x1b[2K", nl=False, err=True)
 
 
+def print_notes(prepared: Prepared) -> None:
+    """On stderr, before the long work: there may be reason to think again."""
+    from clozebox.evaluation.finetuning.notes import notes_on
+
+    for note in notes_on(prepared):
+        click.echo(f"note: {note}", err=True)
+
+
 def print_scores(prepared: Prepared, scores: Scores, path: Path) -> None:
     """A row for each seed and each mean, a column for each metric."""
     from clozebox.report.statistics import estimate
@@ -78,7 +86,7 @@ def print_scores(prepared: Prepared, scores: Scores, path: Path) -> None:
         ]
         rows.append([f"{origin}, mean", *means, ""])
     rows.append(["majority", *(f"{scores.majority[name]:.4f}" for name in names), ""])
-    print_table(["weights", *names, "best"], rows)
+    print_table(["weights", *_titles(prepared, names), "best"], rows)
     click.echo(f"means with their 95 % t interval over the seeds of fine-tuning; in {path}")
 
 
@@ -94,7 +102,7 @@ def print_probes(prepared: Prepared, probes: Probes, path: Path) -> None:
             rows.append([f"{origin}, layer {one.layer}", *shown, f"{one.l2:g}", best])
     majority = [f"{probes.majority[name]:.4f}" for name in names]
     rows.append(["majority", *majority, "", ""])
-    print_table(["features", *names, "l2", ""], rows)
+    print_table(["features", *_titles(prepared, names), "l2", ""], rows)
     click.echo(f"in {path}")
 
 
@@ -107,3 +115,10 @@ def _print_head(prepared: Prepared) -> None:
 def _metric_names(prepared: Prepared, scores: Mapping[str, float]) -> list[str]:
     """Every metric, the task's own first."""
     return [prepared.task.metric, *(name for name in scores if name != prepared.task.metric)]
+
+
+def _titles(prepared: Prepared, names: Sequence[str]) -> list[str]:
+    """Of two classes F1 is that of the second, which is named."""
+    labels = prepared.dataset.labels
+    of_two = prepared.task.settings.kind == "classification" and len(labels) == 2
+    return [f"f1 of {labels[1]}" if of_two and name == "f1" else name for name in names]

@@ -29,6 +29,9 @@ class Precision(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def precision(self) -> str: ...
+
     def autocast(self) -> AbstractContextManager[object]: ...
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from clozebox.report.records import read_run
+from clozebox.training import RunDirectory
 from clozebox.training.console import Console
 from clozebox.training.run import run_training
 
@@ -71,7 +73,8 @@ def test_a_run_is_measured_by_its_own_yardsticks_or_by_another(
     }
 
     for arguments, told in (
-        (["--set", "right=8"], "--set changes a setting of --task"),
+        (["--set", "right=8"], "--set and --keep are for --task, which is not given"),
+        (["--keep"], "--set and --keep are for --task, which is not given"),
         (["--task", "gessed"], "did you mean 'guessed'"),
         (["--task", "guessed"], "right: Field required"),
         (["--task", "guessed", "--set", "right=many"], "right: Input should be a valid integer"),
@@ -79,3 +82,28 @@ def test_a_run_is_measured_by_its_own_yardsticks_or_by_another(
     ):
         assert clozebox("evaluate", run, *arguments, plugin=guessed) == 2
         assert told in capsys.readouterr().err
+
+
+def test_what_a_task_finds_is_kept_where_runs_are_compared_if_that_is_asked(
+    run: str, clozebox: Clozebox, folder: Path, capsys: Captured
+) -> None:
+    guessed = folder / "guessed.py"
+    guessed.write_text(GUESSED)
+    directory = RunDirectory(Path(run))
+    before = directory.metrics()
+    asked = ["evaluate", run, "--task", "guessed", "--set", "right=8"]
+    assert clozebox(*asked, plugin=guessed) == 0
+    assert "only shown; --keep adds it to the run's metrics" in capsys.readouterr().err
+    assert directory.metrics() == before
+    assert clozebox(*asked, "--keep", plugin=guessed) == 0
+    assert f"kept in {directory.metrics_path}" in capsys.readouterr().err
+    *others, last = directory.metrics()
+    assert others == before
+    assert (last["step"], last["eval/guessed_accuracy"], last["eval/plain"]) == (1, 0.8, 0.5)
+    assert read_run(directory).final["eval/guessed_accuracy"] == 0.8
+
+    directory.write_status("interrupted")
+    assert clozebox(*asked, "--keep", plugin=guessed) == 0
+    error = capsys.readouterr().err
+    assert "the run is not done: its metrics.jsonl is left as it is" in error
+    assert "kept" not in error

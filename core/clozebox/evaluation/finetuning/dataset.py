@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from clozebox.errors import did_you_mean
+from clozebox.evaluation.finetuning.drafts import DRAFTS, Draft, Refused
 from clozebox.evaluation.finetuning.examples import Dataset, LabelledText, TaggedWords
 from clozebox.evaluation.finetuning.faults import Faults
+from clozebox.evaluation.finetuning.metrics import spans
 from clozebox.evaluation.finetuning.rows import READERS, Row
-from clozebox.evaluation.finetuning.settings import TaskSettings
 from clozebox.evaluation.finetuning.squad import read_squad
 from clozebox.evaluation.finetuning.task import COLUMNS, Task
-
-
-class _Draft(NamedTuple):
-    """An example whose classes are still names: its text or words, and its label or tags."""
-
-    row: Row
-    content: Any
-    label: Any
-
-
-class _Refused(Exception):
-    """A field is not what it must be."""
 
 
 def load_dataset(task: Task) -> Dataset:
@@ -45,8 +34,8 @@ def load_dataset(task: Task) -> Dataset:
     else:
         drafts = {name: list(_drafts(task, path, faults)) for name, path in task.files.items()}
         faults.settle()
-        labels = _labels(task, drafts["train"], faults)
-        finish = KINDS[task.settings.kind].finish
+        labels = _labels(task, drafts, faults)
+        finish = FINISH[task.settings.kind]
         splits = {
             name: [one for draft in some if (one := finish(draft, labels, faults)) is not None]
             for name, some in drafts.items()
@@ -56,98 +45,76 @@ def load_dataset(task: Task) -> Dataset:
         if not examples:
             faults.add(task.files[name], 1, f"there is no example in it: the {name} split is empty")
     faults.settle()
-    return Dataset(splits, labels, _fingerprint(task))
+    return Dataset(splits, labels, _fingerprint(task), dict(faults.passed_over))
 
 
-def _drafts(task: Task, path: Path, faults: Faults) -> Iterator[_Draft]:
+def _drafts(task: Task, path: Path, faults: Faults) -> Iterator[Draft]:
     settings = task.settings
     columns = [column for key in COLUMNS if (column := getattr(settings, key)) is not None]
-    draft = KINDS[settings.kind].draft
+    draft = DRAFTS[settings.kind]
     for row in READERS[settings.format](path, columns, faults):
         try:
             yield draft(settings, row)
-        except _Refused as refused:
+        except Refused as refused:
             faults.add(path, row.line, str(refused))
 
 
-def _classified(settings: TaskSettings, row: Row) -> _Draft:
-    label = _field(row, settings.label)
-    if not isinstance(label, str | int) or label == "":
-        raise _Refused(f"the label must be a text or a whole number (got {label!r})")
-    # As it is written: 1 is "1" in JSON too, and true is "true".
-    name = str(label).lower() if isinstance(label, bool) else str(label)
-    return _Draft(row, _texts(settings, row), name)
-
-
-def _valued(settings: TaskSettings, row: Row) -> _Draft:
-    label = _field(row, settings.label)
-    try:
-        value = math.nan if isinstance(label, bool) else float(label)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise _Refused(f"the label must be a finite number (got {label!r})")
-    return _Draft(row, _texts(settings, row), value)
-
-
-def _tagged(settings: TaskSettings, row: Row) -> _Draft:
-    words, tags = _words(row, settings.text), _words(row, settings.label)
-    if len(words) != len(tags) or not words:
-        raise _Refused(f"{len(words)} words and {len(tags)} tags")
-    return _Draft(row, words, tags)
-
-
-def _texts(settings: TaskSettings, row: Row) -> tuple[str, str | None]:
-    """The text, and its pair where the task has pairs."""
-    pair = None if settings.text_pair is None else _text(row, settings.text_pair)
-    return _text(row, settings.text), pair
-
-
-def _text(row: Row, column: int | str | None) -> str:
-    text = _field(row, column)
-    if not isinstance(text, str):
-        raise _Refused(f"column '{column}' must hold a text (got {text!r})")
-    return text
-
-
-def _words(row: Row, column: int | str | None) -> tuple[str, ...]:
-    """A list of texts, or one text with blanks between the words."""
-    given = _field(row, column)
-    words = given.split() if isinstance(given, str) else given
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise _Refused(f"column '{column}' must hold words: a list of them, or one text")
-    return tuple(words)
-
-
-def _field(row: Row, column: int | str | None) -> Any:
-    return row.fields[column]  # type: ignore[index]
-
-
-def _labels(task: Task, drafts: Sequence[_Draft], faults: Faults) -> tuple[str, ...]:
-    """Those that the task names, or those of the training file, sorted."""
+def _labels(task: Task, drafts: Mapping[str, Sequence[Draft]], faults: Faults) -> tuple[str, ...]:
+    """Those that the task names, or those of the training file, sorted; none of values."""
     if task.settings.kind == "regression":
+        _require_two_values(task, drafts, faults)
         return ()
-    if task.settings.labels is not None:
-        return tuple(map(str, task.settings.labels))
-    is_tagged = task.settings.kind == "tagging"
-    found = {tag for d in drafts for tag in (d.label if is_tagged else (d.label,))}
-    if len(found) == 1:
-        faults.add(task.files["train"], 1, f"every label is '{min(found)}': there is no choice")
-    return tuple(sorted(found))
+    known = tuple(map(str, task.settings.labels or ()))
+    if not known:
+        is_tagged = task.settings.kind == "tagging"
+        found = {tag for d in drafts["train"] for tag in (d.label if is_tagged else (d.label,))}
+        known = tuple(sorted(found))
+    if len(known) == 1:
+        faults.add(task.files["train"], 1, f"every label is '{known[0]}': there is no choice")
+    if task.settings.kind == "classification":
+        _refuse_header(task, drafts, faults)
+    elif known and task.metric == "span_f1" and not spans(known):
+        reason = f"no tag begins a span, as B-X does (there are: {', '.join(known[:12])})"
+        faults.add(task.files["train"], 1, f'span_f1: {reason}; set metric = "accuracy"')
+    return known
 
 
-def _text_example(draft: _Draft, labels: tuple[str, ...], faults: Faults) -> LabelledText | None:
+def _require_two_values(task: Task, drafts: Mapping[str, Sequence[Draft]], faults: Faults) -> None:
+    for name, some in drafts.items():
+        if some and len(values := {draft.label for draft in some}) == 1:
+            reason = f"every label is {min(values):g}: nothing can correlate with it"
+            faults.add(task.files[name], 1, reason)
+
+
+def _refuse_header(task: Task, drafts: Mapping[str, Sequence[Draft]], faults: Faults) -> None:
+    """Columns by number in files with a header: its label would be one more class.
+
+    It is known by standing first in every file and nowhere else, while all others come again.
+    """
+    if not isinstance(task.settings.label, int) or not all(drafts.values()):
+        return
+    names = {some[0].label for some in drafts.values()}
+    counts = [Counter(draft.label for draft in some) for some in drafts.values()]
+    if len(names) > 1 or any(count[min(names)] > 1 for count in counts):
+        return
+    if all(number > 1 for label, number in counts[0].items() if label not in names):
+        reason = f"the label '{min(names)}' stands in the first line alone, as in a header"
+        for path in task.files.values():
+            faults.add(path, 1, f"{reason}: name the columns that it names")
+
+
+def _text_example(draft: Draft, labels: tuple[str, ...], faults: Faults) -> LabelledText | None:
     number = _number(draft.label, labels, draft.row, 0, faults)
     text, pair = draft.content
     return None if number is None else LabelledText(text, pair, number)
 
 
-def _value_example(draft: _Draft, labels: tuple[str, ...], faults: Faults) -> LabelledText:
+def _value_example(draft: Draft, labels: tuple[str, ...], faults: Faults) -> LabelledText:
     text, pair = draft.content
     return LabelledText(text, pair, draft.label)
 
 
-def _tagged_example(draft: _Draft, labels: tuple[str, ...], faults: Faults) -> TaggedWords | None:
+def _tagged_example(draft: Draft, labels: tuple[str, ...], faults: Faults) -> TaggedWords | None:
     tags = [_number(tag, labels, draft.row, n, faults) for n, tag in enumerate(draft.label)]
     known = tuple(tag for tag in tags if tag is not None)
     return TaggedWords(draft.content, known) if len(known) == len(tags) else None
@@ -162,20 +129,15 @@ def _number(label: str, labels: tuple[str, ...], row: Row, item: int, faults: Fa
     return None
 
 
-class _Kind(NamedTuple):
-    draft: Callable[[TaskSettings, Row], _Draft]
-    """A row -> an example whose classes are names. Raises _Refused."""
-    finish: Callable[[_Draft, tuple[str, ...], Faults], LabelledText | TaggedWords | None]
-    """Names -> numbers; None, and a fault, where a name is not known."""
-
-
-KINDS: Mapping[str, _Kind] = MappingProxyType(
+Finish = Callable[[Draft, tuple[str, ...], Faults], LabelledText | TaggedWords | None]
+FINISH: Mapping[str, Finish] = MappingProxyType(
     {
-        "classification": _Kind(_classified, _text_example),
-        "regression": _Kind(_valued, _value_example),
-        "tagging": _Kind(_tagged, _tagged_example),
+        "classification": _text_example,
+        "regression": _value_example,
+        "tagging": _tagged_example,
     }
 )
+"""Names -> numbers, by kind; None, and a fault, where a name is not known."""
 
 
 def _fingerprint(task: Task) -> str:

@@ -28,10 +28,20 @@ class Feature:
 
     input_ids: Ids
     token_type_ids: Ids
+    is_cut: bool
+    """Whether the model is not shown all of it."""
     target: NDArray[np.int64] | NDArray[np.float32]
     """What the loss compares with; along the tokens, IGNORE_INDEX where nothing is predicted."""
     example: int
     """Which one of its split it is of."""
+
+
+class Framed(NamedTuple):
+    """The first fields of a feature."""
+
+    input_ids: Ids
+    token_type_ids: Ids
+    is_cut: bool
 
 
 class Inputs(NamedTuple):
@@ -58,15 +68,18 @@ class Tokens:
         found = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in found]
 
-    def framed(self, first: Ids, second: Ids | None = None) -> tuple[Ids, Ids]:
-        """[CLS] first [SEP] second [SEP], cut to length -> ids, segments."""
+    def framed(self, first: Ids, second: Ids | None = None) -> Framed:
+        """[CLS] first [SEP] second [SEP], cut to length."""
         cls, sep = self.vocabulary.cls_id, self.vocabulary.sep_id
         if second is None:
-            ids = [cls, *first[: self.seq_length - 2], sep]
-            return ids, [0] * len(ids)
-        first, second = cut_longest_first(first, second, self.seq_length - 3)
+            room = self.seq_length - 2
+            ids = [cls, *first[:room], sep]
+            return Framed(ids, [0] * len(ids), len(first) > room)
+        room = self.seq_length - 3
+        is_cut = len(first) + len(second) > room
+        first, second = cut_longest_first(first, second, room)
         left, right = [cls, *first, sep], [*second, sep]
-        return left + right, [0] * len(left) + [1] * len(right)
+        return Framed(left + right, [0] * len(left) + [1] * len(right), is_cut)
 
     def collate(self, features: Sequence[Feature], device: torch.device) -> Inputs:
         """Features -> a batch on the device."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -15,6 +16,11 @@ class LabelledText:
     text_pair: str | None
     label: int | float
 
+    @property
+    def content(self) -> Hashable:
+        """What is read, without what is asked."""
+        return self.text, self.text_pair
+
 
 @dataclass(frozen=True)
 class TaggedWords:
@@ -22,6 +28,11 @@ class TaggedWords:
 
     words: tuple[str, ...]
     tags: tuple[int, ...]
+
+    @property
+    def content(self) -> Hashable:
+        """What is read, without what is asked."""
+        return self.words
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,11 @@ class Question:
     starts: tuple[int, ...]
     """Of each answer, the character of the context at which it begins."""
 
+    @property
+    def content(self) -> Hashable:
+        """What is read, without what is asked."""
+        return self.question, self.context
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -45,6 +61,8 @@ class Dataset:
     """The classes or tags; their place is their number. None where values or answers are asked."""
     fingerprint: str
     """SHA-256 of the files."""
+    passed_over: Mapping[Path, int] = field(default_factory=dict)
+    """Lines of each file that are left out, as its layout allows."""
 
     @property
     def scored(self) -> str:

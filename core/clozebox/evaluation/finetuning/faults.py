@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from clozebox.errors import UserError
@@ -16,6 +17,8 @@ class Faults:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.passed_over: Counter[Path] = Counter()
+        """Lines of each file that are left out, as the layout allows."""
 
     def add(self, path: Path, line: int | None, reason: str) -> None:
         """Note a problem.

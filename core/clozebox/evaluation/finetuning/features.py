@@ -34,6 +34,8 @@ class Reader:
 
     parts: nn.ModuleDict
     """``embedding`` and ``encoder``."""
+    architecture: str
+    """The same weights in another arrangement, such as more heads, are another model."""
     reading: AttentionKind
     pooling: Pooling
     numerics: Precision
@@ -86,8 +88,18 @@ class Reader:
 
     def _fingerprint(self, prepared: Prepared) -> str:
         """SHA-256 of all that the features are made of."""
-        about = f"{FORMAT}/{self.reading}/{self.pooling}/{prepared.fingerprint()}"
-        return hashlib.sha256(f"{about}/{weights_fingerprint(self.parts)}".encode()).hexdigest()
+        about = (
+            f"{FORMAT}/{self.architecture}/{self.reading}/{self.pooling}/{self.numerics.precision}"
+            f"/{prepared.fingerprint()}/{weights_fingerprint(self.parts)}"
+        )
+        return hashlib.sha256(about.encode()).hexdigest()
+
+
+def architecture(model: PretrainingModel) -> str:
+    """What the embedding and the encoder of a model are, but for their weights."""
+    built = (model.settings.embedding, model.settings.encoder)
+    told = [f"{one.name}{one.model_dump_json()}" for one in built]
+    return "/".join([*told, model.shape.model_dump_json()])
 
 
 def weights_fingerprint(module: nn.Module) -> str:

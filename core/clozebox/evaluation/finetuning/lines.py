@@ -33,6 +33,11 @@ def lines_of(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
         faults.add(path, None, f"cannot be read: {error.strerror or error}")
 
 
+def is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8: JSON can spell half of a surrogate pair."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def decoded(raw: bytes, path: Path, number: int, faults: Faults) -> str | None:
     """Bytes that begin on line ``number`` as text; None, and a fault, when they are none."""
     try:

@@ -131,6 +131,11 @@ def _ranks(values: Values) -> Values:
 
 def _correlation_of_sums(left: Values, right: Values) -> float:
     """The covariance of the columns of (n, K) and (n, K), summed, over that with themselves."""
-    left, right = left - left.mean(0), right - right.mean(0)
-    spread = float(np.sqrt((left**2).sum()) * np.sqrt((right**2).sum()))
-    return float((left * right).sum()) / spread if spread > 1e-12 else 0.0
+    middles = left.mean(0), right.mean(0)
+    left, right = left - middles[0], right - middles[1]
+    spreads = [float(np.linalg.norm(side)) for side in (left, right)]
+    for spread, middle in zip(spreads, middles, strict=True):
+        # What is constant differs from its mean by rounding alone, whatever its unit.
+        if spread <= 1e-13 * np.sqrt(len(left)) * float(np.linalg.norm(middle)):
+            return 0.0
+    return float((left * right).sum()) / (spreads[0] * spreads[1])

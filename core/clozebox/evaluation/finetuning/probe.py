@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from clozebox.errors import UserError
 from clozebox.evaluation.finetuning.controls import PRETRAINED, RANDOM, constant_scores
 from clozebox.evaluation.finetuning.encoding import Feature
-from clozebox.evaluation.finetuning.features import Pooling, Reader, own_reading
+from clozebox.evaluation.finetuning.features import Pooling, Reader, architecture, own_reading
 from clozebox.evaluation.finetuning.prepared import Prepared
 from clozebox.evaluation.finetuning.solver import Linear, logistic, ridge
 from clozebox.evaluation.held_out import EVALUATION_SEED, HeldOut
@@ -86,10 +86,11 @@ def probe(
     )
     initialise(fresh, EVALUATION_SEED)
     learned = nn.ModuleDict({"embedding": model.embedding, "encoder": model.encoder})
-    reading = own_reading(model, held_out)
+    reading, numerics = own_reading(model, held_out), held_out.numerics
     layers = {}
     for origin, parts in ((PRETRAINED, copy.deepcopy(learned)), (RANDOM, fresh)):
-        reader = Reader(parts.to(held_out.numerics.device), reading, pooling, held_out.numerics)
+        parts = parts.to(numerics.device)
+        reader = Reader(parts, architecture(model), reading, pooling, numerics)
         features = reader.features(prepared, cache)
         places = _layers(layer, len(features["train"]))
         layers[origin] = [probe_layer(prepared, features, place, solve) for place in places]

@@ -66,12 +66,21 @@ class QuestionAnswering(Kind):
             ids, offsets = contexts[number].ids, contexts[number].offsets
             room = tokens.seq_length - len(question) - 3
             span = _tokens_of_answer(one, offsets)
-            for begin, end in _windows(len(ids), room, self.settings.doc_stride):
+            for begin, end in _windows(len(ids), room, self._stride(room)):
                 framed = tokens.framed(question, ids[begin:end])
                 first = len(question) + 2
                 target = _within(span, begin, end, first)
                 features.append(Window(*framed, target, number, first, offsets[begin:end]))
         return features
+
+    def _stride(self, room: int) -> int:
+        """Tokens to the next window, where each has ``room`` for that many of the context.
+
+        Fewer than are asked for where windows are short: an answer as long as those that are looked
+        for, or as half a window, must not be cut by all of them.
+        """
+        longest = min(self.settings.answer_tokens, (room + 1) // 2)
+        return min(self.settings.doc_stride, room - longest + 1)
 
     def predict(self, logits: Logits, features: Sequence[Feature]) -> list[tuple[int, int] | None]:
         """The best span of all windows of each context, in characters; None for no answer."""
@@ -108,6 +117,11 @@ class QuestionAnswering(Kind):
         return [counts.most_common(1)[0][0]] * len(examples)
 
 
+def whole_answers(features: Sequence[Feature]) -> int:
+    """How many questions have a window with the whole of their first answer."""
+    return len({one.example for one in features if one.target.tolist() != list(NOWHERE)})
+
+
 def _written(given: tuple[int, int] | str | None, context: str) -> str:
     if given is None or isinstance(given, str):
         return given or ""
@@ -128,7 +142,7 @@ def _windows(length: int, room: int, stride: int) -> Iterator[tuple[int, int]]:
     begin = 0
     while begin + room < length:
         yield begin, begin + room
-        begin += min(stride, room)
+        begin += stride
     yield begin, length
 
 

@@ -11,11 +11,12 @@ from clozebox.evaluation.finetuning.controls import PRETRAINED, RANDOM, Scores
 from clozebox.evaluation.finetuning.features import weights_fingerprint
 from clozebox.evaluation.finetuning.heads import pooler_of
 from clozebox.evaluation.finetuning.loop import Outcome
+from clozebox.evaluation.finetuning.notes import notes_on
 from clozebox.evaluation.finetuning.prepared import Prepared
 from clozebox.evaluation.finetuning.probe import Probes
 from clozebox.pretraining import PretrainingModel
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same settings would give other scores: kept ones are then not used again."""
 
 
@@ -66,7 +67,10 @@ def _about(prepared: Prepared, majority: Mapping[str, float]) -> dict[str, Any]:
         "task": task.name,
         "metric": task.metric,
         "settings": task.settings.model_dump(mode="json", exclude_none=True),
+        "data": prepared.dataset.fingerprint,
+        "labels": list(prepared.dataset.labels),
         "examples": prepared.sizes(),
         "scored_on": prepared.dataset.scored,
+        "notes": notes_on(prepared),
         "majority": dict(majority),
     }

@@ -140,9 +140,10 @@ def _table(
     """Records under the names in the first of them; by number where the columns are numbers."""
     names: list[str] | None = None
     if isinstance(columns[0], str):
+        before = len(faults.lines)
         first, names = next(records, (1, []))
-        if not _has_columns(path, first, names, columns, faults):
-            return
+        if len(faults.lines) > before or not _has_columns(path, first, names, columns, faults):
+            return  # without its header nothing can be said of the rest
     for number, fields in records:
         if not any(fields):
             continue
@@ -153,6 +154,8 @@ def _table(
             named = dict(zip(names, fields, strict=False))
             if all(column in named for column in columns):
                 yield Row(path, number, named)
+            else:
+                faults.passed_over[path] += 1
         else:
             faults.add(path, number, f"{len(fields)} fields; the header names {len(names)}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from clozebox.evaluation.finetuning.examples import Question
 from clozebox.evaluation.finetuning.faults import Faults
-from clozebox.evaluation.finetuning.lines import decoded
+from clozebox.evaluation.finetuning.lines import decoded, is_text
 
 
 class _Malformed(Exception):
@@ -85,7 +85,7 @@ def _items(table: Any, key: str, where: str) -> Iterator[tuple[str, Any]]:
 
 def _text(table: Any, key: str, where: str) -> str:
     found = table.get(key) if isinstance(table, dict) else None
-    if not isinstance(found, str):
+    if not isinstance(found, str) or not is_text(found):
         raise _Malformed(f"{where}.{key}: must be a text")
     return found
 

@@ -86,8 +86,8 @@ def _feature(
     words: Sequence[list[int]], tags: Sequence[int], example: int, tokens: Tokens
 ) -> Feature:
     content = [piece for pieces in words for piece in pieces]
-    ids, segments = tokens.framed(content)
-    target = np.full(len(ids), IGNORE_INDEX, dtype=np.int64)  # (T,)
+    framed = tokens.framed(content)
+    target = np.full(len(framed.input_ids), IGNORE_INDEX, dtype=np.int64)  # (T,)
     begins = 1 + np.cumsum([0, *map(len, words[:-1])])
     target[begins] = tags
-    return Feature(ids, segments, target, example)
+    return Feature(*framed, target, example)

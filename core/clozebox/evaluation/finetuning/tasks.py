@@ -58,11 +58,11 @@ class Probing(EvaluationTask):
         self._layer, self._pooling = layer, pooling
 
     def evaluate(self, model: PretrainingModel, held_out: HeldOut) -> dict[str, float]:
-        """``<task>_probe_<metric>``, and the same of the controls."""
+        """``<task>_probe_<metric>``, and the same of the controls; see ``probe_metrics``."""
         found: dict[str, float] = {}
         for prepared in self._files.prepared(model, held_out):
             probes = probe(prepared, model, held_out, self._pooling, self._layer)
-            found |= probe_metrics(prepared.task, probes)
+            found |= probe_metrics(prepared.task, probes, self._pooling, self._layer)
         return found
 
 
@@ -82,10 +82,16 @@ def task_metrics(task: Task, scores: Scores) -> dict[str, float]:
     return _named(f"{task.name}_{task.metric}", means, scores.majority[task.metric])
 
 
-def probe_metrics(task: Task, probes: Probes) -> dict[str, float]:
-    """The same of the best layer, or of the one that was asked for."""
+def probe_metrics(
+    task: Task, probes: Probes, pooling: Pooling, layer: int | None
+) -> dict[str, float]:
+    """The same of the best layer, or of the one that was asked for.
+
+    Those of one layer, or of [CLS], have names that say so: no other is to be compared with them.
+    """
     best = {o: probes.best(o).scores[task.metric] for o in (PRETRAINED, RANDOM)}
-    return _named(f"{task.name}_probe_{task.metric}", best, probes.majority[task.metric])
+    how = ("" if pooling == "mean" else f"{pooling}_") + ("" if layer is None else f"layer{layer}_")
+    return _named(f"{task.name}_probe_{how}{task.metric}", best, probes.majority[task.metric])
 
 
 def _named(name: str, scores: Mapping[str, float], majority: float) -> dict[str, float]:

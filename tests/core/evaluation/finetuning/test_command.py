@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ Clozebox = Callable[..., int]
 
 @pytest.fixture
 def trained(make_run: Callable[..., Any], registry: Any) -> Any:
-    run = make_run("trained", budget={"steps": 2})
+    run = make_run("trained", budget={"steps": 2}, reporters=["told"])
     assert run_training(run, registry, Console()) == 0
     return run
 
@@ -63,6 +65,48 @@ def test_scores_of_every_seed_and_control_are_printed_kept_and_compared(
     assert final["eval/party_accuracy_majority"] == kept["majority"]["accuracy"] == 0.5
     assert {*before[-1]} & {*final}  # the last evaluation is still there
     assert trained.metrics()[: len(before)] == before
+
+
+def test_reporters_are_told_what_is_measured_after_the_end(
+    clozebox: Clozebox, trained: Any, party: Path
+) -> None:
+    told = trained.path / "told.txt"
+    before = told.read_text()
+    sets = ("--set", "finetuning.seeds=[0]", "--set", "finetuning.epochs=1")
+    assert clozebox("finetune", str(trained.path), str(party), *sets) == 0
+    names = "eval/party_accuracy eval/party_accuracy_majority eval/party_accuracy_random"
+    assert told.read_text() == f"{before}start 3\nlog 2 {names}\nfinish done\n"
+
+
+def test_a_run_that_is_being_trained_is_left_alone_and_nothing_is_lost(
+    clozebox: Clozebox, trained: Any, party: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = trained.metrics()
+    sets = ("--set", "finetuning.seeds=[0]", "--set", "finetuning.epochs=1")
+    with (trained.path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert clozebox("finetune", str(trained.path), str(party), *sets) == 0
+    error = capsys.readouterr().err
+    assert "its metrics.jsonl is left as it is: " in error
+    assert "is being trained by process" in error
+    assert trained.metrics() == before
+    assert (trained.path / "finetune" / "party" / "results.json").exists()
+
+
+def test_what_must_be_known_is_said_before_and_kept(
+    clozebox: Clozebox, trained: Any, party: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = ("--set", "test=dev.tsv", "--set", "finetuning.epochs=1")
+    note = "16 of 16 test examples are development examples too"
+    for how in ((), ("--probe",)):
+        assert clozebox("finetune", str(trained.path), str(party), *sets, *how) == 0
+        shown = capsys.readouterr()
+        assert f"note: {note}\n" in shown.err
+        assert "f1 of right" in shown.out  # of two classes the second
+    for name in ("results", "probe"):
+        kept = json.loads((trained.path / "finetune" / "party" / f"{name}.json").read_text())
+        assert note in kept["notes"]
+        assert kept["labels"] == ["left", "right"]
 
 
 def test_long_work_says_how_far_it_is(
@@ -135,6 +179,32 @@ def test_probes_of_every_layer_are_printed_and_kept(
     assert clozebox("finetune", str(trained.path), str(party), *options) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["pooling"], [one["layer"] for one in told["layers"]["random"]]) == ("cls", [1])
+    final = read_run(trained).final
+    assert {"eval/party_probe_accuracy", "eval/party_probe_cls_layer1_accuracy"} <= final.keys()
+
+
+def test_runs_that_were_asked_otherwise_are_named(
+    clozebox: Clozebox, trained: Any, party: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`compare` sets the scores of one experiment side by side, whatever they are of."""
+    experiment = trained.path.parent / "runs" / "toy"
+    for arm in ("one", "two"):
+        shutil.copytree(trained.path, experiment / arm / "seed-0")
+    short = ("--set", "finetuning.seeds=[0]", "--set", "finetuning.epochs=1")
+    for arm, more, told in (
+        ("one", (), False),
+        ("two", (), False),
+        ("two", ("--set", "finetuning.lr=1e-3"), True),
+        ("two", (), False),
+    ):
+        given = ("finetune", str(experiment / arm / "seed-0"), str(party), *short, *more)
+        assert clozebox(*given) == 0
+        error = capsys.readouterr().err
+        assert ("note: one/seed-0 has scores of other settings or data" in error) == told
+    data = party.with_name("train.tsv")
+    data.write_text(data.read_text().replace("ash", "elm", 1))
+    assert clozebox("finetune", str(experiment / "two" / "seed-0"), str(party), *short) == 0
+    assert "note: one/seed-0 has" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

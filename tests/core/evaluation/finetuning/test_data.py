@@ -17,6 +17,7 @@ from clozebox.evaluation.finetuning.task import read_task
 
 Write = Callable[..., Path]
 Load = Callable[..., Dataset]
+TAGS = {"kind": "tagging", "metric": "accuracy"}
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_parquet_is_read(load: Load, tmp_path: Path) -> None:
     content = (tmp_path / "table").read_bytes()
     data = load(content, "parquet", kind="regression", text="t", label="v")
     assert data.splits["train"] == [LabelledText("a", None, 1.5), LabelledText("b", None, 2.0)]
-    tagged = load(content, "parquet", kind="tagging", text="w", label="w")
+    tagged = load(content, "parquet", **TAGS, text="w", label="w")
     assert tagged.splits["train"][1] == TaggedWords(("y", "z"), (1, 2))
     [problem] = refusal(load, content, "parquet", text="u", label="v")[1:2]
     assert "train.x:1: no column 'u'" in problem
@@ -101,7 +102,7 @@ def test_conll_sentences_end_at_blank_lines(load: Load) -> None:
 
 
 def test_tags_may_stand_in_tables_too(load: Load) -> None:
-    data = load("w\tt\nthe cat\tD N\n", "tsv", kind="tagging", text="w", label="t")
+    data = load("w\tt\nthe cat\tD N\n", "tsv", **TAGS, text="w", label="t")
     assert data.splits["train"] == [TaggedWords(("the", "cat"), (0, 1))]
 
 
@@ -181,6 +182,8 @@ def test_other_json_than_squads_is_refused(load: Load, text: str, reason: str) -
         ("jsonl", '{"t": "a", "l": null}\n', "x:1: the label must be a text or a whole number"),
         ("jsonl", '["t"]\n', "x:1: must be a JSON object"),
         ("jsonl", '{"t": "a"\n', "x:1: not JSON"),
+        ("jsonl", '{"t": "a \\ud800", "l": "b"}\n', "x:1: column 't' must hold a text"),
+        ("jsonl", '{"t": "a", "l": "\\udc00"}\n', "x:1: the label must be a text"),
     ],
 )
 def test_bad_tables_are_refused_with_the_line(
@@ -212,7 +215,7 @@ def test_an_unknown_label_is_refused_with_a_suggestion(load: Load) -> None:
 
 def test_an_unknown_tag_is_refused_on_its_own_line(load: Load) -> None:
     train, development = "a X\nb Y\n", "a X\n\na X\nb Z\n"
-    [problem] = refusal(load, train, "conll", development, kind="tagging", text=0, label=1)
+    [problem] = refusal(load, train, "conll", development, **TAGS, text=0, label=1)
     assert "dev.x:4: unknown label 'Z'" in problem
 
 
@@ -244,6 +247,44 @@ def test_of_a_thousand_problems_a_dozen_are_shown(load: Load) -> None:
     found = refusal(load, "t\tl\n" + "a\n" * 3000, "tsv", text="t", label="l")
     assert found[0] == "1000 problems in the data:"
     assert found[-1] == "and 988 more"
+
+
+def test_a_file_that_cannot_be_read_has_no_more_wrong_with_it(load: Load) -> None:
+    found = refusal(load, b"\xff", "tsv", "t\tl\na\tb\nc\td\n", text="t", label="l")
+    assert len(found) == 1
+    assert "train.x:1: byte 0xff" in found[0]
+
+
+def test_numbered_columns_of_files_with_a_header_are_refused(load: Load) -> None:
+    rows = "a\tx\nb\ty\nc\tx\nd\ty\n"
+    found = refusal(load, f"text\tlabel\n{rows}", "tsv", text=0, label=1)
+    reason = "the label 'label' stands in the first line alone, as in a header"
+    assert [reason in line for line in found[1:]] == [True, True]
+    assert "train.x:1: " in found[1]
+    # A label that is rare, or that comes first in one file alone, is a label like any other.
+    rare = f"a\tz\n{rows}"
+    assert load(rare, "tsv", rows, text=0, label=1).labels == ("x", "y", "z")
+    assert load(f"{rare}e\tw\n", "tsv", rare, text=0, label=1).labels == ("w", "x", "y", "z")
+
+
+def test_tags_of_words_that_are_no_spans_are_not_scored_as_spans(load: Load) -> None:
+    words = "the DET\ncat NOUN\n"
+    [found] = refusal(load, words, "conll", kind="tagging", text=0, label=1)
+    assert "train.x:1: span_f1: no tag begins a span, as B-X does (there are: DET, NOUN)" in found
+    assert 'set metric = "accuracy"' in found
+    assert load(words, "conll", **TAGS, text=0, label=1).labels == ("DET", "NOUN")
+
+
+def test_values_that_are_all_alike_are_refused(load: Load) -> None:
+    given = {"kind": "regression", "text": "t", "label": "l"}
+    [found] = refusal(load, "t\tl\na\t1\nb\t2\n", "tsv", "t\tl\na\t3\nb\t3.0\n", **given)
+    assert "dev.x:1: every label is 3: nothing can correlate with it" in found
+
+
+def test_half_of_a_surrogate_pair_is_no_text_of_squads(load: Load) -> None:
+    broken = json.dumps(SQUAD).replace("Which", "\\ud800")
+    found = refusal(load, broken, "squad", kind="question_answering")
+    assert "data[0].paragraphs[0].qas[0].question: must be a text" in found[1]
 
 
 def test_a_missing_file_is_named(write: Write) -> None:
@@ -292,4 +333,5 @@ def test_glues_nine_layouts_are_read_as_they_are(
         write(split, GLUE_ROWS[name])
     data = load_dataset(read_task(write("task.toml", f'format = "glue"\nglue = "{name}"\n')))
     assert data.splits["development"] == [LabelledText(*one) for one in expected]
+    assert sum(data.passed_over.values()) == (2 if name == "qqp" else 0)  # told, in either file
     assert data.scored == "development"

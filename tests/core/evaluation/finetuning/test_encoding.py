@@ -17,7 +17,11 @@ from clozebox.evaluation.finetuning.encoding import (
     sequence_length,
 )
 from clozebox.evaluation.finetuning.examples import Dataset, LabelledText, Question, TaggedWords
-from clozebox.evaluation.finetuning.question_answering import QuestionAnswering, Window
+from clozebox.evaluation.finetuning.question_answering import (
+    QuestionAnswering,
+    Window,
+    whole_answers,
+)
 from clozebox.evaluation.finetuning.sequences import Classification, Regression
 from clozebox.evaluation.finetuning.settings import FineTuningSettings
 from clozebox.evaluation.finetuning.tagging import Tagging
@@ -182,6 +186,24 @@ def test_windows_overlap_and_cover_the_context(training: Training) -> None:
     assert all(len(window.input_ids) <= 16 for window in windows)
 
 
+@pytest.mark.parametrize("seq_length", [24, 40, 128])
+def test_no_answer_that_is_looked_for_is_cut_by_every_window(
+    training: Training, seq_length: int
+) -> None:
+    """Whatever the stride that is asked for: a short window would else jump over answers."""
+    context = " ".join(f"{word} {other}" for word in ("ash", "bay") for other in CONTEXT.split())
+    tokens = training.store.tokenizer().encode(context, add_special_tokens=False)
+    question = training.store.tokenizer().encode("what elm?", add_special_tokens=False)
+    room = seq_length - 3 - len(question.ids)
+    longest = min(FineTuningSettings().answer_tokens, (room + 1) // 2)
+    asked = []
+    for first in range(0, len(tokens.ids) - longest, 3):
+        begin, end = tokens.offsets[first][0], tokens.offsets[first + longest - 1][1]
+        asked.append(Question("what elm?", context, (context[begin:end],), (begin,)))
+    _, windows = windows_of(training, asked, seq_length, stride=64)
+    assert whole_answers(windows) == len(asked) > 10
+
+
 def test_a_span_never_ends_before_it_begins_nor_outside_the_context(training: Training) -> None:
     kind, [window] = windows_of(training, [question("ash")], 200)
     logits = np.zeros((2, len(window.input_ids)), np.float32)
@@ -224,8 +246,8 @@ def test_a_sequence_is_as_long_as_asked_or_as_the_run_has_learned() -> None:
 
 def test_targets_along_tokens_are_padded_with_what_the_loss_leaves_out(training: Training) -> None:
     features = [
-        Feature([1, 2, 3], [0, 0, 0], np.array([5, IGNORE_INDEX, 6]), 0),
-        Feature([1], [0], np.array([7]), 1),
+        Feature([1, 2, 3], [0, 0, 0], False, np.array([5, IGNORE_INDEX, 6]), 0),
+        Feature([1], [0], False, np.array([7]), 1),
     ]
     batch = tokens_of(training, 16).collate(features, CPU)
     assert batch.targets.tolist() == [[5, -100, 6], [7, -100, -100]]

@@ -67,6 +67,15 @@ def test_a_constant_has_no_correlation_and_gets_zero() -> None:
     assert metrics.spearman_correlation(truth, np.full(3, 0.1)) == 0.0
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e9])
+def test_a_correlation_has_no_unit(unit: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    truth, predicted = np.array([0.1, 0.7, 0.4, 0.9]), np.array([0.3, 0.5, 0.1, 0.8])
+    expected = stats.pearsonr(truth, predicted).statistic
+    assert abs(metrics.pearson_correlation(truth * unit, predicted * unit) - expected) < CLOSE
+    assert metrics.pearson_correlation(truth, np.full(4, 0.1 * unit)) == 0.0
+
+
 @pytest.mark.parametrize(
     ("tags", "spans"),
     [

@@ -65,7 +65,7 @@ def table(rows: int) -> str:
 CASES = {
     "classification": (table(24), 'format = "tsv"\ntext = 0\ntext_pair = 1\nlabel = 2\n'),
     "regression": (table(24), 'format = "tsv"\ntext = 0\ntext_pair = 1\nlabel = 2\n'),
-    "tagging": (conll(24), 'format = "conll"\ntext = 0\nlabel = 1\n'),
+    "tagging": (conll(24), 'format = "conll"\ntext = 0\nlabel = 1\nmetric = "accuracy"\n'),
     "question_answering": (squad(24), 'format = "squad"\n'),
 }
 PEERS = {

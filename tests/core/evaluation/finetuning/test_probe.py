@@ -15,12 +15,18 @@ from clozebox.errors import UserError
 from clozebox.evaluation.finetuning import features as features_module
 from clozebox.evaluation.finetuning.controls import PRETRAINED
 from clozebox.evaluation.finetuning.dataset import load_dataset
-from clozebox.evaluation.finetuning.features import Reader, own_reading
+from clozebox.evaluation.finetuning.features import (
+    Reader,
+    architecture,
+    own_reading,
+    weights_fingerprint,
+)
 from clozebox.evaluation.finetuning.prepared import Prepared
 from clozebox.evaluation.finetuning.probe import LayerScore, Probes, probe, probe_layer
 from clozebox.evaluation.finetuning.solver import Linear, logistic, ridge
 from clozebox.evaluation.finetuning.task import read_task
 from clozebox.evaluation.finetuning.tasks import Probing, ready
+from clozebox.model import initialise
 from clozebox.training.setup import Training
 
 
@@ -68,7 +74,9 @@ def prepared_of(training: Training, path: Path, *overrides: str) -> Prepared:
 
 def reader_of(training: Training, **given: Any) -> Reader:
     parts = {"embedding": training.model.embedding, "encoder": training.model.encoder}
-    reader = Reader(torch.nn.ModuleDict(parts), "bidirectional", "mean", training.numerics)
+    whole = torch.nn.ModuleDict(parts)
+    built = architecture(training.model)
+    reader = Reader(whole, built, "bidirectional", "mean", training.numerics)
     return replace(reader, **given)
 
 
@@ -167,6 +175,22 @@ def test_features_are_computed_once_for_the_same_weights_and_data(
     assert ask() == 3
     monkeypatch.setattr(features_module, "FORMAT", 99)
     assert ask() == 3
+    assert [ask(numerics=replace(training.numerics, precision="bf16")), ask()] == [3, 0]
+
+
+def test_the_same_weights_under_other_heads_have_features_of_their_own(
+    ready_run: Callable[..., Training], party: Path, tmp_path: Path
+) -> None:
+    """The controls of two arms may have the same fresh weights, and not the same attention."""
+    found, weights = [], []
+    for heads in (2, 3):
+        training = ready_run(f"heads-{heads}", size={"name": "toy", "num_attention_heads": heads})
+        initialise(training.model, seed=3, std=0.5)  # attention that is not even
+        weights.append(weights_fingerprint(training.model.encoder))
+        features = reader_of(training).features(prepared_of(training, party), tmp_path)
+        found.append(features["test"])
+    assert weights[0] == weights[1]
+    assert not torch.allclose(*found, atol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -229,8 +253,8 @@ def test_a_probe_says_metrics_of_the_model_and_of_the_controls(
         for parameter in model.embedding.parameters():
             parameter.zero_()
     blind = Probing([str(party)], 0, "mean").evaluate(model, training.held_out)
-    assert blind["party_probe_accuracy"] == 0.5
-    assert blind["party_probe_accuracy_random"] > 0.8
+    assert blind["party_probe_layer0_accuracy"] == 0.5
+    assert blind["party_probe_layer0_accuracy_random"] > 0.8
 
 
 def test_a_layer_that_is_not_there_and_a_kind_that_has_no_probe_are_refused(
