@@ -18,14 +18,21 @@ from clozebox_synthetic.language import Indices
 
 @dataclass(frozen=True, eq=False)
 class _Listening(Batch):
-    """A batch that writes down which of its draws are used."""
+    """A batch that writes down which of its draws are used, each time that they are."""
 
-    drawn: dict[str, Tensor] = field(default_factory=dict)
+    drawn: list[tuple[str, Tensor]] = field(default_factory=list)
+
+    @classmethod
+    def to(cls, batch: Batch) -> _Listening:
+        return cls(**{one.name: getattr(batch, one.name) for one in fields(batch)})
 
     def uniform(self, name: str) -> Tensor:
-        numbers = super().uniform(name)
-        self.drawn[name] = numbers
-        return numbers
+        self.drawn.append((name, super().uniform(name)))
+        return self.drawn[-1][1]
+
+    def words(self, name: str) -> Tensor:
+        self.drawn.append((name, super().words(name)))
+        return self.drawn[-1][1]
 
 
 def corruption_of(batch: Batch, masked: Indices) -> Corruption | None:
@@ -84,13 +91,18 @@ def _rewritten(masking: MaskingStrategy) -> bool:
 
 
 def _every_set_alike(batch: Batch, rate: float) -> bool:
-    """Whether the tokens of the lowest draws are chosen: so every set of them is as likely."""
+    """Whether the tokens of the lowest draws are chosen: so every set of them is as likely.
+
+    Not where the same draws decide what becomes of the tokens, too: one would tell of the other.
+    """
     assert batch.masking is not None
-    listening = _Listening(**{one.name: getattr(batch, one.name) for one in fields(batch)})
-    chosen = batch.masking.choose(listening, rate)
+    choosing, applying = _Listening.to(batch), _Listening.to(batch)
+    chosen = batch.masking.choose(choosing, rate)
+    batch.masking.apply(applying)
+    names = [name for name, _ in applying.drawn]
     return any(
-        torch.equal(chosen, choose_exactly(numbers, batch, rate))
-        for numbers in listening.drawn.values()
+        torch.equal(chosen, choose_exactly(numbers, batch, rate)) and names.count(name) == 1
+        for name, numbers in choosing.drawn
     )
 
 

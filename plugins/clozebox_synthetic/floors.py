@@ -8,7 +8,7 @@ B rows of T tokens; J sentences of W words; S states.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,8 +34,34 @@ class Floor(NamedTuple):
 
     nats: float
     targets: int
+    most_in_a_row: int
+    """Targets of one sequence."""
     errors: float | None = None
     """How many the best guess gets wrong, of pairs."""
+
+    @property
+    def mean(self) -> float:
+        """Nats a target."""
+        return self.nats / self.targets
+
+    @classmethod
+    def sum(cls, floors: Iterable[Floor | None]) -> Floor | None:
+        """Over batches; None without targets, or as soon as one of them is not known."""
+        known: list[Floor] = []
+        for floor in floors:
+            if floor is None:
+                return None
+            known.append(floor)
+        targets = sum(one.targets for one in known)
+        if not targets:
+            return None
+        errors = [one.errors for one in known if one.errors is not None]
+        return cls(
+            nats=sum(one.nats for one in known),
+            targets=targets,
+            most_in_a_row=max(one.most_in_a_row for one in known),
+            errors=sum(errors) if errors else None,
+        )
 
 
 class Floors:
@@ -56,7 +82,7 @@ class Floors:
 
         ``blanks`` (B, T) are the places that are hidden, where they are not the arm's own choice.
         """
-        step = _step(view, batch)
+        step = _step(view, batch, blanks)
         if step is None or batch.document_ids is not None:
             return None
         places = Places.of(batch, self._config)
@@ -72,7 +98,11 @@ class Floors:
             return None
         at_target = places.in_rows(nats, tuple(batch.input_ids.shape))  # (B, T)
         labelled = (view.labels != IGNORE_INDEX).cpu().numpy()
-        return Floor(at_target[np.roll(labelled, step, axis=1)].sum(), int(labelled.sum()))
+        return Floor(
+            nats=at_target[np.roll(labelled, step, axis=1)].sum(),
+            targets=int(labelled.sum()),
+            most_in_a_row=int(labelled.sum(1).max()),
+        )
 
     def of_pairs(self, view: View, batch: Batch) -> Floor | None:
         """Of whether the second part follows the first, as far as a two-sided view tells."""
@@ -80,8 +110,8 @@ class Floors:
         if chances is None or batch.pair_label is None:
             return None
         right = chances[np.arange(len(chances)), batch.pair_label.cpu().numpy()]  # (B,)
-        errors = np.where(right == 0.5, 0.5, right < 0.5)
-        return Floor(-np.log(right).sum(), len(right), errors.sum())
+        errors = np.where(np.isclose(right, 0.5, rtol=0, atol=1e-9), 0.5, right < 0.5)
+        return Floor(-np.log(right).sum(), len(right), most_in_a_row=1, errors=errors.sum())
 
     def chances(self, view: View, batch: Batch) -> Weights | None:
         """P(label | what the view shows): (B, 2)."""
@@ -156,7 +186,7 @@ class Floors:
         if blanks is not None:
             known = torch.equal(view.input_ids, batch.hide(blanks).input_ids)
             return Corruption.none(len(places.real)) if known else None
-        if batch.masking is None or view.input_ids is not batch.masked.input_ids:
+        if not _is_masked(view, batch):
             # Corrupted otherwise, by an objective itself, the row follows no law that is known.
             return Corruption.none(len(places.real)) if _is_plain_text(view, batch) else None
         shown = self._words(view.input_ids, places)
@@ -168,13 +198,24 @@ class Floors:
         return places.words(ids.cpu().numpy(), self._numbers)
 
 
-def _step(view: View, batch: Batch) -> int | None:
-    """How far behind its own place stands the token that a label names; None if it names none."""
+def _step(view: View, batch: Batch, blanks: Tensor | None) -> int | None:
+    """How far behind its own place stands the token that a label names; None if it names none.
+
+    Where tokens are hidden, labels name hidden ones: a word may come twice, side by side.
+    """
+    if blanks is None and _is_masked(view, batch):
+        blanks = batch.masked.labels != IGNORE_INDEX  # (B, T)
     for step in (0, 1, -1):
-        token = batch.input_ids.roll(-step, 1)
-        if ((view.labels == token) | (view.labels == IGNORE_INDEX)).all():
+        named = view.labels == batch.input_ids.roll(-step, 1)
+        if blanks is not None:
+            named &= blanks.roll(-step, 1)
+        if (named | (view.labels == IGNORE_INDEX)).all():
             return step
     return None
+
+
+def _is_masked(view: View, batch: Batch) -> bool:
+    return batch.masking is not None and view.input_ids is batch.masked.input_ids
 
 
 def _is_plain_text(view: View, batch: Batch) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from clozebox.pretraining import (
     choose_exactly,
 )
 from clozebox_synthetic import FloorConfig, HmmConfig
+from clozebox_synthetic.excess import Measured, refuse_leaks
 from clozebox_synthetic.floors import Floor, Floors
 from clozebox_synthetic.rows import numbering
 
@@ -46,20 +47,25 @@ class FloorTask(EvaluationTask):
 
         Raises:
             UserError: the held-out rows are not those that the floors are of.
+            Leak: a loss is below its floor, and not by chance.
         """
         if not isinstance(held_out.corpus, HmmConfig):
             return {}
         known = self._known(model, held_out, held_out.corpus)
         losses = mean_losses(model, self._own(held_out), held_out.numerics)
+        measured = {
+            name: Measured(floor, losses[f"{name}_loss"]) for name, floor in known.own.items()
+        }
         found: dict[str, float] = {}
-        for name, floor in known.own.items():
-            found |= _told(name, floor, losses[f"{name}_loss"])
-            # What the first comes to stands for the arm: one name for all arms.
-            found.setdefault("excess", found[f"{name}_excess"])
+        if measured:  # what the first comes to stands for the arm: one name for all arms
+            found["excess"] = next(iter(measured.values())).excess
         if known.filler is not None and known.blanks is not None:
             views = (view for view, _, _ in self._filled_in(known.filler, held_out))
             means = view_losses(model, known.filler, views, held_out.numerics)
-            found |= _told("cloze", known.blanks, means[f"{known.filler.name}_loss"])
+            measured["cloze"] = Measured(known.blanks, means[f"{known.filler.name}_loss"])
+        refuse_leaks(measured)
+        for name, one in measured.items():
+            found |= one.metrics(name)
         return found
 
     def _known(self, model: PretrainingModel, held_out: HeldOut, corpus: HmmConfig) -> _Known:
@@ -73,13 +79,15 @@ class FloorTask(EvaluationTask):
         numbers = numbering(corpus, held_out.store, held_out.seq_length)
         floors = Floors(corpus, numbers, held_out.kind, SHORT_SEQ_PROB)
         own = {
-            objective.name: _sum(_of(objective, batch, floors) for batch in self._own(held_out))
+            objective.name: Floor.sum(
+                _of(objective, batch, floors) for batch in self._own(held_out)
+            )
             for objective in model.each_objective()
         }
         known = {name: floor for name, floor in own.items() if floor is not None}
         for filler in model.speakers():
             if blanks := list(self._filled_in(filler, held_out)):
-                floor = _sum(floors.of_tokens(*each) for each in blanks)
+                floor = Floor.sum(floors.of_tokens(*each) for each in blanks)
                 return _Known(model, held_out, known, filler, floor)
         return _Known(model, held_out, known, None, None)
 
@@ -109,24 +117,3 @@ def _of(objective: Objective, batch: Batch, floors: Floors) -> Floor | None:
     if targets.classes == batch.vocabulary.size and count == labelled:
         return floors.of_tokens(view, batch)
     return None
-
-
-def _sum(floors: Iterable[Floor | None]) -> Floor | None:
-    """Over batches; None as soon as one of them is not known."""
-    known: list[Floor] = []
-    for floor in floors:
-        if floor is None:
-            return None
-        known.append(floor)
-    targets = sum(one.targets for one in known)
-    errors = [one.errors for one in known if one.errors is not None]
-    whole = Floor(sum(one.nats for one in known), targets, sum(errors) if errors else None)
-    return whole if targets else None
-
-
-def _told(name: str, floor: Floor, loss: float) -> dict[str, float]:
-    mean = floor.nats / floor.targets
-    found = {f"{name}_floor": mean, f"{name}_excess": loss - mean}
-    if floor.errors is not None:
-        found[f"{name}_error_floor"] = floor.errors / floor.targets
-    return found

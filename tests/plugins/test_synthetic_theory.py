@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from tests.plugins.synthetic_texts import Text, law_of, rows_of, tiny
 
 from clozebox_synthetic import HmmConfig
 from clozebox_synthetic.corruption import Corruption
@@ -15,56 +16,7 @@ from clozebox_synthetic.inference import Arrangement, States, nothing_seen
 from clozebox_synthetic.language import Language
 from clozebox_synthetic.rows import NO_WORD, NOTHING
 
-Text = tuple[int, ...]
 SHAPES = [(2, 2, 2), (3, 1, 3), (2, 3, 2)]  # sentences, words of a sentence, words that there are
-
-
-def tiny(sentences: int, sentence_words: int, words: int) -> Language:
-    return Language.of(
-        HmmConfig(
-            seed=3,
-            topics=2,
-            kinds=2,
-            states=2,
-            words=words,
-            sentences=sentences,
-            sentence_words=sentence_words,
-            sharpness=1.5,
-            order=0.6,
-        )
-    )
-
-
-def law_of(language: Language, sentences: int) -> dict[Text, float]:
-    """P(text) of so many sentences of one document: a sum over everything that is hidden."""
-    width = language.sentence_words
-    places = range(sentences * width)
-    law: dict[Text, float] = {}
-    for topic, kinds in itertools.product(
-        range(language.topics), itertools.product(range(language.kinds), repeat=sentences)
-    ):
-        outer = 1 / language.topics / language.kinds
-        for former, later in itertools.pairwise(kinds):
-            outer *= language.following[former, later]
-        for states in itertools.product(range(len(language.emission)), repeat=len(places)):
-            path = outer
-            for place, state in enumerate(states):
-                sentence, word = divmod(place, width)
-                if word == 0:
-                    path *= language.start[kinds[sentence], state]
-                else:
-                    path *= language.transition[topic, states[place - 1], state]
-            for text in itertools.product(range(language.emission.shape[1]), repeat=len(places)):
-                weight = path * math.prod(
-                    language.emission[state, word] for state, word in zip(states, text, strict=True)
-                )
-                law[text] = law.get(text, 0.0) + weight
-    return law
-
-
-def rows_of(texts: Sequence[Text], language: Language) -> np.ndarray:
-    """(B, J, W)"""
-    return np.array(texts).reshape(len(texts), -1, language.sentence_words)
 
 
 def joined(rows: np.ndarray) -> Arrangement:
