@@ -12,6 +12,16 @@ from clozebox_tensorboard.hparams import flat, session_end, session_start
 
 END = ".end"
 """Suffix of the event file that holds nothing but how the run ended."""
+LAYOUT = {
+    "Losses": {
+        "training": ["Multiline", [r"train/.*_loss"]],
+        "held-out": ["Multiline", [r"eval/.*_loss"]],
+    },
+    "Excess nats above the floor, where it is known": {
+        "excess": ["Multiline", [r"eval/.*excess"]],
+    },
+}
+"""Of TensorBoard's custom scalars: what belongs together in one chart, by the names of scalars."""
 
 
 class TensorBoardReporter(Reporter):
@@ -33,12 +43,16 @@ class TensorBoardReporter(Reporter):
         # for all trials of a search share the name of one arm.
         group = f"{resolved['experiment']}/{run.path.parent.name}"
         _add(self._writer, session_start(group, flat(resolved["settings"])))
+        self._writer.add_custom_scalars(LAYOUT)
         self._writer.flush()
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
             # Single precision: the data server, TensorBoard's default loader, drops doubles unseen.
             self._writer.add_scalar(name, value, step)
+            # Some numbers say more in words, such as what a model fills in.
+            if isinstance(text := getattr(value, "text", None), str):
+                self._writer.add_text(name, text, step)
 
     def finish(self, state: str, result: Mapping[str, float]) -> None:
         self._writer.close()

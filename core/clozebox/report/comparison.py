@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from clozebox.errors import UserError, did_you_mean
-from clozebox.report.records import COSTS, RunRecord, finite, read_runs
+from clozebox.report.arms import ArmRuns, best_first, grouped, with_first
+from clozebox.report.differences import instrument_differences
+from clozebox.report.efficiency import Efficiency, efficiency
+from clozebox.report.metric_names import falls, unit
+from clozebox.report.power import Sensitivity, sensitivity
+from clozebox.report.records import COSTS, RunRecord, read_runs
 from clozebox.report.statistics import (
     Estimate,
     PairedDifference,
@@ -23,57 +27,32 @@ DEFAULT_METRIC = "eval/cloze_loss"
 
 
 @dataclass(frozen=True)
-class ArmRuns:
-    """The runs of one choice, one per seed, all with the same settings."""
-
-    name: str
-    runs: tuple[RunRecord, ...]
-
-    @property
-    def finished(self) -> tuple[RunRecord, ...]:
-        return tuple(run for run in self.runs if run.state == "done")
-
-    @property
-    def unfinished(self) -> tuple[RunRecord, ...]:
-        return tuple(run for run in self.runs if run.state != "done")
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return dict(self.runs[0].resolved["settings"])
-
-    @property
-    def parameters(self) -> int | None:
-        return next((r.parameters for r in self.runs if r.parameters is not None), None)
-
-    def values(self, metric: str) -> dict[int, float]:
-        """{seed: last value of ``metric``} over the finished runs that measured a number."""
-        return finite({r.seed: r.final[metric] for r in self.finished if metric in r.final})
-
-    def mean_cost(self, cost: str) -> float | None:
-        """Mean of what the finished runs spent, in steps, tokens, flops or seconds."""
-        spent = [run.cost[cost] for run in self.finished if cost in run.cost]
-        return math.fsum(spent) / len(spent) if spent else None
-
-
-@dataclass(frozen=True)
 class Row:
-    """An arm on one metric; the baseline and an arm without a common seed have no difference."""
+    """An arm on one metric. There is no difference for the baseline, for an arm that shares no
+    seed with it, and for one that was not measured alike."""
 
     arm: ArmRuns
     estimate: Estimate | None
-    difference: PairedDifference | None
-    p: float | None
+    difference: PairedDifference | None = None
+    p: float | None = None
     """Two-sided p of the paired t test, Holm-adjusted over the arms."""
+    sensitivity: Sensitivity | None = None
+    efficiency: Efficiency | None = None
+    """Both on the main metric alone."""
+    unlike: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Settings, with the baseline's value and the arm's, that make the metric another quantity."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Arms in the order of the experiment, the baseline first."""
+    """Arms in the order of the experiment, baseline first; of a search, the best trial first."""
 
     folder: Path
     arms: tuple[ArmRuns, ...]
     metric: str
     """The metric that the verdict is about."""
+    effect: float | None = None
+    """The smallest difference that would matter, if somebody said so."""
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -101,6 +80,11 @@ class Comparison:
     def runs(self) -> list[RunRecord]:
         return [run for arm in self.arms for run in arm.runs]
 
+    @property
+    def is_search(self) -> bool:
+        """Whether the arms are trials of a search: one seed each, chosen by what came before."""
+        return any(run.resolved.get("trial") is not None for run in self.runs)
+
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """Every final metric of any finished run, the main one first."""
@@ -109,30 +93,63 @@ class Comparison:
 
     def rows(self, metric: str) -> list[Row]:
         """One row per arm; an arm that lacks the metric has an empty one."""
-        base = self.baseline.values(metric)
-        values = [arm.values(metric) for arm in self.arms]
-        estimates = [estimate(list(v.values())) if v else None for v in values]
-        differences = [
-            None if arm is self.baseline else paired_difference(v, base)
-            for arm, v in zip(self.arms, values, strict=True)
-        ]
-        tested = [i for i, d in enumerate(differences) if d is not None and d.p_t is not None]
-        adjusted = holm([d.p_t for d in differences if d is not None and d.p_t is not None])
-        p = dict(zip(tested, adjusted, strict=True))
-        return [Row(arm, estimates[i], differences[i], p.get(i)) for i, arm in enumerate(self.arms)]
+        if metric not in self._rows:
+            self._rows[metric] = self._compared(metric)
+        return self._rows[metric]
 
     def lower_is_better(self, metric: str) -> bool | None:
         """Which way a metric points, by the experiment or by its name; None where neither says."""
         if metric == self.resolved.get("metric"):
             return bool(self.resolved.get("direction", "minimize") == "minimize")
-        last_word = metric.split("/")[-1].split("_")[-1]
-        if last_word in {"loss", "perplexity", "error", "nats", "bits"}:
-            return True
-        return False if last_word in {"accuracy", "f1", "score", "correlation", "auc"} else None
+        return falls(metric)
+
+    @property
+    def unit(self) -> str:
+        """What the main metric is counted in: nats, points, or nothing known."""
+        return unit(self.metric)
+
+    @cached_property
+    def _rows(self) -> dict[str, list[Row]]:
+        return {}
+
+    def _compared(self, metric: str) -> list[Row]:
+        values = [arm.values(metric) for arm in self.arms]
+        unlike = [instrument_differences(self.baseline, arm, metric) for arm in self.arms]
+        differences = [
+            None if arm is self.baseline or unlike[i] else paired_difference(values[i], values[0])
+            for i, arm in enumerate(self.arms)
+        ]
+        tested = {i: d.p_t for i, d in enumerate(differences) if d and d.p_t is not None}
+        adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+        rows = [
+            Row(
+                arm=arm,
+                estimate=estimate(list(values[i].values())) if values[i] else None,
+                difference=differences[i],
+                p=adjusted.get(i),
+                unlike=unlike[i],
+            )
+            for i, arm in enumerate(self.arms)
+        ]
+        return [self._weighed(row, len(tested)) for row in rows] if metric == self.metric else rows
+
+    def _weighed(self, row: Row, tests: int) -> Row:
+        """The row of the main metric, with what its difference can tell and is worth."""
+        if row.difference is None:
+            return row
+        found, lower = row.difference.estimate, self.lower_is_better(self.metric)
+        return replace(
+            row,
+            sensitivity=sensitivity(found, tests, self.effect),
+            efficiency=efficiency(row.arm, self.baseline, self.metric, found, lower),
+        )
 
 
 def compare_runs(
-    folder: Path, metric: str | None = None, baseline: str | None = None
+    folder: Path,
+    metric: str | None = None,
+    baseline: str | None = None,
+    effect: float | None = None,
 ) -> Comparison:
     """Read every run below ``folder`` and group them by arm.
 
@@ -147,11 +164,15 @@ def compare_runs(
         raise UserError(
             f"{folder} holds runs of several experiments, compare one: {', '.join(experiments)}"
         )
-    arms = _grouped(runs)
-    if baseline is not None:
-        arms = _with_first(arms, baseline)
     planned = str(runs[0].resolved.get("metric") or DEFAULT_METRIC)
-    return Comparison(folder, tuple(arms), _known_metric(runs, metric, planned))
+    known = _known_metric(runs, metric, planned)
+    comparison = Comparison(folder, tuple(grouped(runs)), known, effect)
+    arms = list(comparison.arms)
+    if comparison.is_search:
+        arms = best_first(arms, known, comparison.lower_is_better(known) is not False)
+    if baseline is not None:
+        arms = with_first(arms, baseline)
+    return Comparison(folder, tuple(arms), known, effect)
 
 
 def _known_metric(runs: Sequence[RunRecord], metric: str | None, planned: str) -> str:
@@ -169,30 +190,3 @@ def _known_metric(runs: Sequence[RunRecord], metric: str | None, planned: str) -
 
 def _metrics_of(runs: Sequence[RunRecord]) -> set[str]:
     return {metric for run in runs for metric in run.final}
-
-
-def _grouped(runs: Sequence[RunRecord]) -> list[ArmRuns]:
-    """By arm; runs of one arm with different settings are never pooled but told apart by hash.
-
-    Runs that never got to an evaluation do not tell: they measure nothing that could be pooled.
-    """
-    prints: dict[str, set[str]] = {}
-    for run in runs:
-        if run.evaluations:
-            prints.setdefault(run.arm, set()).add(str(run.resolved["fingerprint"]))
-    groups: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        mixed = len(prints.get(run.arm, ())) > 1
-        name = f"{run.arm}@{run.resolved['fingerprint'][:6]}" if mixed else run.arm
-        groups.setdefault(name, []).append(run)
-    return [ArmRuns(name, tuple(members)) for name, members in groups.items()]
-
-
-def _with_first(arms: list[ArmRuns], name: str) -> list[ArmRuns]:
-    names = [arm.name for arm in arms]
-    if name not in names:
-        raise UserError(
-            f"no arm is named {name!r}{did_you_mean(name, names)}; the arms are {', '.join(names)}"
-        )
-    first = arms[names.index(name)]
-    return [first, *(arm for arm in arms if arm is not first)]

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clozebox.report.comparison import ArmRuns
 from clozebox.report.numbers import MISSING
+from clozebox.report.records import EVALUATION
+
+if TYPE_CHECKING:
+    from clozebox.report.arms import ArmRuns
 
 INSTRUMENT = ("tokenizer.", "corpus.", "train.seq_length", "train.held_out", "evaluation.")
 """Where keys begin that fix which tokens are guessed, and so what a loss per token means."""
+OWN_INSTRUMENT = ("masking.", "train.examples")
+"""The same for what an objective measures of itself: it guesses the blanks that it trains on."""
+EVALUATIONS = "evaluation."
+ONLY_OF_PAIRS = "train.short_seq_prob"
 
 
 def differences(arms: Sequence[ArmRuns]) -> dict[str, tuple[str, ...]]:
@@ -21,15 +28,43 @@ def differences(arms: Sequence[ArmRuns]) -> dict[str, tuple[str, ...]]:
     return {key: texts for key, texts in found.items() if len(set(texts)) > 1}
 
 
-def instrument_differences(baseline: ArmRuns, arm: ArmRuns) -> dict[str, tuple[str, ...]]:
-    """The differences that make a metric of ``arm`` another quantity than the baseline's."""
+def instrument_differences(
+    baseline: ArmRuns, arm: ArmRuns, metric: str
+) -> dict[str, tuple[str, ...]]:
+    """The differences that make ``metric`` of ``arm`` another quantity than the baseline's."""
+    found = differences((baseline, arm))
+    keys: tuple[str, ...] = INSTRUMENT
+    if is_own(metric, baseline):
+        keys += OWN_INSTRUMENT
+        if MISSING in (texts := found.get(ONLY_OF_PAIRS, ())):
+            kinds = ("single" if text == MISSING else "pairs" for text in texts)
+            found["train.examples"] = tuple(kinds)
+    task = _task_of(metric, baseline)
     return {
         key: texts
-        for key, texts in differences((baseline, arm)).items()
-        if key.startswith(INSTRUMENT)
+        for key, texts in found.items()
+        if key.startswith(keys)
         # A yardstick that only one of them has measures none of the metrics that both have.
-        and not (key.startswith("evaluation.") and MISSING in texts)
+        and not (key.startswith(EVALUATIONS) and MISSING in texts)
+        and not (key.startswith(EVALUATIONS) and task and not key.startswith(task))
     }
+
+
+def _task_of(metric: str, arm: ArmRuns) -> str | None:
+    """The settings of the yardstick that ``metric`` is named after, if it is named after one."""
+    name = metric.removeprefix(EVALUATION)
+    tasks = [task for task in arm.settings.get("evaluation") or () if name.startswith(f"{task}_")]
+    return f"{EVALUATIONS}{max(tasks, key=len)}." if tasks else None
+
+
+def is_own(metric: str, arm: ArmRuns) -> bool:
+    """Whether ``metric`` is what an objective of ``arm`` measures of itself, masks and all.
+
+    Not its excess: that is counted from the floor of those very masks, one zero for all.
+    """
+    name = metric.removeprefix(EVALUATION)
+    objectives = arm.settings.get("objectives") or ()
+    return not name.endswith("_excess") and any(name.startswith(f"{o}_") for o in objectives)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

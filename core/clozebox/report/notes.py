@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from clozebox.report.comparison import ArmRuns, Comparison
+from clozebox.report.comparison import Comparison, Row
 from clozebox.report.provenance import provenance_notes
 from clozebox.report.records import COSTS
 
@@ -23,8 +24,9 @@ def notes(comparison: Comparison) -> list[str]:
     return [
         *_cost_notes(comparison),
         *provenance_notes([run for arm in comparison.arms for run in arm.finished]),
-        *_unfinished_notes(comparison.arms),
+        *_unfinished_notes(comparison),
         *_unmeasured_notes(comparison),
+        *_unlike_notes(comparison),
         *_seed_notes(comparison),
     ]
 
@@ -53,9 +55,14 @@ def _cost_notes(comparison: Comparison) -> list[str]:
     ]
 
 
-def _unfinished_notes(arms: Sequence[ArmRuns]) -> list[str]:
+def _unfinished_notes(comparison: Comparison) -> list[str]:
+    unfinished = [run for arm in comparison.arms for run in arm.unfinished]
+    if comparison.is_search and unfinished:
+        states = Counter(run.state for run in unfinished)
+        said = _listed([f"{n} {state}" for state, n in states.most_common()])
+        return [f"Left out: trials that were pruned or did not finish ({said})."]
     found = []
-    for run in (run for arm in arms for run in arm.unfinished):
+    for run in unfinished:
         step, steps = run.status.get("step"), run.status.get("steps")
         where = f" at step {step}" + (f" of {steps}" if steps else "") if step else ""
         reason = f": {run.reason}" if run.reason else ""
@@ -74,12 +81,33 @@ def _unmeasured_notes(comparison: Comparison) -> list[str]:
     ]
 
 
-def _seed_notes(comparison: Comparison) -> list[str]:
-    paired = [
-        row.difference.estimate.n
-        for row in comparison.rows(comparison.metric)
-        if row.difference is not None
+def _unlike_notes(comparison: Comparison) -> list[str]:
+    """Other metrics that carry one name in two arms and are two quantities; of the main one, the
+    verdict says so."""
+    metrics: dict[str, list[str]] = {}
+    for metric in comparison.metrics[1:]:
+        unlike = [row for row in comparison.rows(metric) if row.unlike and row.estimate]
+        if unlike and comparison.baseline.values(metric):
+            keys = sorted({key for row in unlike for key in row.unlike})
+            arms = _listed([row.arm.name for row in unlike])
+            said = f"in {arms} as in {comparison.baseline.name}: {_listed(keys)} differ"
+            metrics.setdefault(said, []).append(metric)
+    return [
+        f"{_listed(names)} {'is' if len(names) == 1 else 'are'} not the same quantity {said}."
+        for said, names in metrics.items()
     ]
+
+
+def _seed_notes(comparison: Comparison) -> list[str]:
+    paired = (
+        []
+        if comparison.is_search
+        else [
+            row.difference.estimate.n
+            for row in comparison.rows(comparison.metric)
+            if row.difference is not None
+        ]
+    )
     if not paired:
         return []
     if min(paired) < ENOUGH_SEEDS:
@@ -90,6 +118,11 @@ def _seed_notes(comparison: Comparison) -> list[str]:
             f"{2 / 2 ** min(paired):.4g}; six seeds are needed for 0.05."
         ]
     return []
+
+
+def unlike_text(row: Row) -> str:
+    """The settings that make the metric another quantity: ``masking.rate differs (0.15, 0.4)``."""
+    return "; ".join(f"{key} differs ({', '.join(texts)})" for key, texts in row.unlike.items())
 
 
 def _listed(words: Sequence[str]) -> str:

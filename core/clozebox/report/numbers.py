@@ -7,11 +7,13 @@ import math
 from clozebox.report.statistics import Estimate, Interval
 
 MISSING = "-"
+ROUNDING = 1e-12
+"""Below this an uncertainty is what adding floats leaves behind."""
 
 
 def decimals(uncertainty: float | None) -> int:
     """Decimal places that show two significant digits of an uncertainty; 4 when none is known."""
-    if not uncertainty or not math.isfinite(uncertainty):
+    if not uncertainty or not ROUNDING < uncertainty < math.inf:
         return 4
     return min(6, max(0, 1 - math.floor(math.log10(uncertainty))))
 
@@ -85,3 +87,8 @@ def cost_text(cost: str, value: float | None) -> str:
     if cost == "flops":
         return f"{value:.2e}".replace("e+", "e")
     return duration_text(value) if cost == "seconds" else count_text(value)
+
+
+def power_text(value: float) -> str:
+    """A power of ten: 1e12."""
+    return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     labels: int = 1
+    note: str = ""
+    """What a reader must know of it, in words."""
 
 
 def as_text(table: Table) -> str:
@@ -33,7 +36,8 @@ def as_text(table: Table) -> str:
         widths[widest] -= 1
     rule = tuple("─" * width for width in widths)
     shown = [_aligned(line, widths, table.labels) for line in (table.header, rule, *table.rows)]
-    return "\n".join([table.title, "", *shown, ""])
+    note = textwrap.wrap(table.note, MAX_WIDTH) if table.note else []
+    return "\n".join([table.title, "", *shown, *note, ""])
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int], labels: int) -> str:
@@ -50,7 +54,8 @@ def as_markdown(table: Table) -> str:
     marks = [":--" if i < table.labels else "--:" for i in range(len(table.header))]
     lines = [table.header, marks, *table.rows]
     body = ["| " + " | ".join(_markdown_cell(c) for c in line) + " |" for line in lines]
-    return "\n".join([f"**{_markdown_cell(table.title)}**", "", *body, ""])
+    note = ["", _markdown_cell(table.note)] if table.note else []
+    return "\n".join([f"**{_markdown_cell(table.title)}**", "", *body, *note, ""])
 
 
 def _markdown_cell(text: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clozebox.report.comparison import ArmRuns, Comparison, Row
-from clozebox.report.differences import instrument_differences
+from clozebox.report.arms import ArmRuns
+from clozebox.report.comparison import Comparison, Row
+from clozebox.report.notes import unlike_text
 from clozebox.report.numbers import interval_text, mean_text, p_text, places
-from clozebox.report.statistics import Interval, PairedDifference
-
-SIGNIFICANCE = 0.05
+from clozebox.report.power import Sensitivity
+from clozebox.report.search_summary import search_summary
+from clozebox.report.statistics import SIGNIFICANCE, Interval, PairedDifference
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Verdict:
 
 
 def verdicts(comparison: Comparison, metric: str) -> list[Verdict]:
-    """One verdict per arm beyond the baseline."""
+    """One per arm beyond the baseline; none on the trials of a search, which are chosen by luck."""
+    if comparison.is_search:
+        return []
     rows = comparison.rows(metric)
     tested = sum(row.p is not None for row in rows)
     lower_is_better = comparison.lower_is_better(metric)
@@ -37,9 +40,9 @@ def _verdict(
     for side in (row, base):
         if side.estimate is None:
             return Verdict(arm, "unknown", _nothing_measured(side.arm, metric))
-    if unlike := instrument_differences(base.arm, row.arm):
-        said = "; ".join(f"{key} differs ({', '.join(texts)})" for key, texts in unlike.items())
-        return Verdict(arm, "unknown", f"{arm} was not measured with the same instrument: {said}.")
+    if row.unlike:
+        text = f"{arm} was not measured with the same instrument: {unlike_text(row)}."
+        return Verdict(arm, "unknown", text)
     if row.difference is None:
         text = f"{arm} and {other} have no finished seed in common, so they cannot be compared."
         return Verdict(arm, "unknown", text)
@@ -54,9 +57,15 @@ def _verdict(
     if row.p < SIGNIFICANCE:
         outcome = _outcome(row.difference.estimate.mean, lower_is_better)
         return Verdict(arm, outcome, f"{arm} is {outcome} than {other} by {_size(row.difference)}.")
-    return Verdict(
-        arm, "same", f"{arm} {_cannot_be_told_apart(row.difference, row.p, other, tested)}"
-    )
+    text = f"{arm} {_cannot_be_told_apart(row.difference, row.p, other, tested)}"
+    return Verdict(arm, "same", text + _reach(row.sensitivity))
+
+
+def _reach(found: Sensitivity | None) -> str:
+    """What not finding a difference is worth."""
+    if found is None:
+        return ""
+    return f" Four in five such experiments would find a difference of {found.detectable:.2g}."
 
 
 def _nothing_measured(arm: ArmRuns, metric: str) -> str:
@@ -102,6 +111,8 @@ def _cannot_be_told_apart(difference: PairedDifference, p: float, other: str, te
 
 def summary(comparison: Comparison) -> list[str]:
     """The verdict on the main metric, or the level itself where there is only one arm."""
+    if comparison.is_search:
+        return search_summary(comparison)
     if len(comparison.arms) > 1:
         return [v.sentence for v in verdicts(comparison, comparison.metric)]
     row = comparison.rows(comparison.metric)[0]

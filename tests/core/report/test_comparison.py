@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.core.report.in_memory import compared
 from tests.core.report.synthetic import training, write_run
 
 from clozebox.errors import UserError
@@ -14,6 +15,7 @@ from clozebox.report import compare_runs, summary, verdicts
 from clozebox.report.curves import learning_curve
 from clozebox.report.notes import notes
 from clozebox.report.page import as_page
+from clozebox.report.task_table import task_table
 
 
 def test_arms_come_in_the_order_of_the_experiment_and_the_first_is_the_baseline(
@@ -31,7 +33,8 @@ def test_a_verdict_claims_a_difference_only_where_there_is_one(experiment: Path)
     assert near.outcome == "same"
     assert near.sentence == (
         "whole_word cannot be told apart from masked: the difference is -0.001 "
-        "(95 % interval -0.025 to 0.023, 5 paired seeds)."
+        "(95 % interval -0.025 to 0.023, 5 paired seeds). "
+        "Four in five such experiments would find a difference of 0.039."
     )
     assert far.outcome == "worse"
     assert far.sentence == (
@@ -114,6 +117,76 @@ def test_the_instrument_is_text_tokens_length_and_blanks(
             write_run(tmp_path / "e", f"arm-{index}", seed, loss, index=index, settings=settings)
     (verdict,) = verdicts(compare_runs(tmp_path / "e"), "eval/cloze_loss")
     assert verdict.outcome == ("worse" if same else "unknown")
+
+
+def test_settings_of_another_yardstick_change_nothing_of_this_one() -> None:
+    tasks: dict[str, Any] = {"cloze": {"rate": 0.15}, "fills": {"top": 3}}
+    settings = {
+        "a": {"evaluation": tasks},
+        "b": {"evaluation": {**tasks, "fills": {"top": 9}}},
+    }
+    runs = {a: [{"eval/cloze_loss": v, "eval/odd": v} for v in (1.0, 1.2)] for a in settings}
+    comparison = compared(runs, metric="eval/cloze_loss", settings=settings)
+    assert comparison.rows("eval/cloze_loss")[1].unlike == {}
+    # Of a metric that is named after none of them, it cannot be told which yardstick it is from.
+    assert list(comparison.rows("eval/odd")[1].unlike) == ["evaluation.fills.top"]
+
+
+def test_a_metric_that_the_baseline_lacks_is_not_called_another_quantity() -> None:
+    settings = {"a": {"objectives": ["ar"]}, "b": {"objectives": ["mlm"], "masking": {"rate": 0.3}}}
+    settings["a"]["masking"] = {"rate": 0.1}
+    runs = {
+        "a": [{"eval/loss": 1.0, "eval/ar_loss": 1.0}] * 2,
+        "b": [{"eval/loss": 1.0, "eval/mlm_loss": 1.0}] * 2,
+    }
+    table = task_table(compared(runs, settings=settings))
+    assert table is not None
+    assert table.rows == (("ar_loss", "1.0000  ", "-  "), ("mlm_loss", "-  ", "1.0000  "))
+
+
+OWN: list[tuple[str, dict[str, Any], dict[str, Any], str | None]] = [
+    ("mlm_loss", {"masking": {"rate": 0.15}}, {"masking": {"rate": 0.4}}, "masking.rate"),
+    ("cloze_loss", {"masking": {"rate": 0.15}}, {"masking": {"rate": 0.4}}, None),
+    ("mlm_excess", {"masking": {"rate": 0.15}}, {"masking": {"rate": 0.4}}, None),
+    ("mlm_loss", {"optim": {"lr": 0.1}}, {"optim": {"lr": 0.2}}, None),
+    ("mlm_loss", {}, {"train": {"short_seq_prob": 0.1}}, "train.examples"),
+    ("mlm_loss", {"train": {"short_seq_prob": 0.2}}, {"train": {"short_seq_prob": 0.1}}, None),
+]
+
+
+@pytest.mark.parametrize(("metric", "base", "other", "said"), OWN)
+def test_what_an_objective_measures_of_itself_is_another_quantity_under_other_masks(
+    metric: str, base: dict[str, Any], other: dict[str, Any], said: str | None
+) -> None:
+    settings = {"a": {"objectives": ["mlm"], **base}, "b": {"objectives": ["mlm"], **other}}
+    losses = {"a": (3.0, 3.1, 3.2), "b": (2.0, 2.11, 2.19)}
+    runs = {
+        arm: [{"eval/main_loss": 1.0, f"eval/{metric}": v} for v in values]
+        for arm, values in losses.items()
+    }
+    comparison = compared(runs, metric="eval/main_loss", settings=settings)
+    _, row = comparison.rows(f"eval/{metric}")
+    [verdict] = verdicts(comparison, f"eval/{metric}")
+    [shown] = [line for line in task_table(comparison).rows if line[0] == metric]  # type: ignore[union-attr]
+    if said is None:
+        assert verdict.outcome == "better" and row.difference is not None
+        assert shown[2].endswith("▲")
+        assert not any("quantity" in note for note in notes(comparison))
+        return
+    assert list(row.unlike) == [said] and row.difference is None and row.p is None
+    assert verdict.outcome == "unknown" and f"instrument: {said} differs" in verdict.sentence
+    assert shown[2].endswith("≠")
+    note = f"eval/{metric} is not the same quantity in b as in a: {said} differ."
+    assert note in notes(comparison)
+
+
+def test_arms_that_were_not_measured_alike_are_not_among_those_that_holm_allows_for() -> None:
+    settings = {"a": {}, "b": {}, "c": {"tokenizer": {"vocab_size": 99}}}
+    runs = {arm: [{"eval/loss": v + i} for v in (3.0, 3.1, 3.25)] for i, arm in enumerate("abc")}
+    runs["b"][0]["eval/loss"] = 4.3
+    b, c = compared(runs, settings=settings).rows("eval/loss")[1:]
+    assert b.difference is not None and b.p == b.difference.p_t
+    assert c.p is None
 
 
 def test_a_run_whose_process_was_killed_has_stopped(experiment: Path) -> None:
@@ -252,12 +325,25 @@ def test_wrong_names_are_refused_with_what_there_is(experiment: Path, tmp_path: 
 def test_curves_are_drawn_against_what_the_arms_were_given_alike() -> None:
     from types import SimpleNamespace
 
-    from clozebox.report.comparison import ArmRuns, Comparison
+    from clozebox.report.arms import ArmRuns
+    from clozebox.report.comparison import Comparison
 
     for budget, expected in (({"flops": 1e9}, "flops"), ({"steps": 5}, "steps"), ({}, "steps")):
         run: Any = SimpleNamespace(resolved={"settings": {"budget": budget}})
         comparison = Comparison(Path(), (ArmRuns("a", (run,)),), "eval/cloze_loss")
         assert comparison.budget == expected
+
+
+def test_a_curve_that_is_thinned_keeps_its_end_and_about_as_many_points(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_run(tmp_path / "e", "a", seed, [float(100 - i) for i in range(100)])
+    arm = compare_runs(tmp_path / "e").baseline
+    whole = learning_curve(arm, "eval/cloze_loss")
+    thin = learning_curve(arm, "eval/cloze_loss", most=20)
+    assert len(whole) == 100 and 20 <= len(thin) <= 26
+    assert thin[-1] == whole[-1] and set(p.estimate.mean for p in thin) <= {
+        p.estimate.mean for p in whole
+    }
 
 
 def test_the_nth_evaluations_of_seeds_belong_together_whatever_their_steps(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from clozebox.report.page import as_page, write_page
 from clozebox.report.plots import write_figure
 from clozebox.report.sections import differences_table, result_table
 from clozebox.report.tables import Table, as_markdown, as_text
+from clozebox.report.task_table import task_table
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -129,6 +130,20 @@ def test_the_page_is_well_formed_and_refers_to_nothing_outside(experiment: Path)
     assert not re.search(r"https?://|//cdn|url\((?!#)|<link|<img|@import|\bsrc=", html)
     assert json.loads(page.data)["baseline"] == "masked"
     assert "forward is worse than masked by 0.400" in html
+
+
+def test_how_far_a_run_got_that_is_in_no_mean_is_drawn_too(experiment: Path) -> None:
+    [metric, _] = json.loads(compare_experiment(experiment, form="json"))["metrics"]
+    [run] = metric["unfinished"]
+    assert (run["arm"], run["seed"], run["state"]) == (2, 5, "diverged")
+    assert [(p["steps"], p["value"]) for p in run["points"]] == [(7.0, 8.1)]
+
+
+def test_the_digits_of_a_line_of_tasks_are_as_many_and_marks_take_no_room(experiment: Path) -> None:
+    table = task_table(compare_runs(experiment))
+    assert table is not None
+    assert table.rows == (("accuracy", "0.390  ", "0.390  ", "-  "),)
+    assert "<td>0.390</td>" in as_page(compare_runs(experiment))
 
 
 def test_names_cannot_become_markup(tmp_path: Path) -> None:

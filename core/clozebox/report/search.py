@@ -1,0 +1,151 @@
+"""What a search's study database knows: its trials, what they drew, and what mattered."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+STUDY = "study.db"
+LEAST_FOR_IMPORTANCE = 4
+"""Finished trials, below which no importance is computed: it would be noise."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One draw from the space, and what came of it."""
+
+    number: int
+    state: str
+    """``complete``, ``pruned``, ``fail``, ``running`` or ``waiting``."""
+    values: tuple[float, ...]
+    """One for each thing that is judged; empty until it is complete."""
+    drawn: Mapping[str, Any]
+    folder: str | None
+    """Of its run, below the experiment's."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One setting of the space; a scale is what its draws lie on."""
+
+    key: str
+    scale: str
+    """``linear``, ``log`` or ``choice``."""
+    choices: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Search:
+    """One study: the trials of one arm."""
+
+    name: str
+    minimized: tuple[bool, ...]
+    """Of each thing that is judged, whether less of it is better."""
+    trials: tuple[Trial, ...]
+    space: tuple[Dimension, ...]
+    importance: Mapping[str, float]
+    """Shares that add up to one; empty where there is too little to tell."""
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """Trials that none beats at everything: of one judged thing, the best one."""
+        finished = [trial for trial in self.trials if trial.values]
+        return tuple(
+            trial.number
+            for trial in finished
+            if not any(self._beats(other.values, trial.values) for other in finished)
+        )
+
+    def _beats(self, one: Sequence[float], other: Sequence[float]) -> bool:
+        signs = [1 if less else -1 for less in self.minimized]
+        pairs = [(s * a, s * b) for s, a, b in zip(signs, one, other, strict=True)]
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def read_searches(folder: Path) -> list[Search]:
+    """The searches in ``<folder>/study.db``; none for a plan, or where it is kept elsewhere."""
+    if not (folder / STUDY).is_file():
+        return []
+    import optuna
+
+    with _opened(folder / STUDY) as storage:
+        names = sorted(optuna.get_all_study_names(storage))
+        studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
+        return [_search(s) for s in studies if any(trial.params for trial in s.get_trials(False))]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BaseStorage]:
+    """The database, left as it is: no table is made, and a sweep that writes it is waited for."""
+    from optuna.storages import RDBStorage
+
+    url = f"sqlite:///{path.resolve()}".replace("{", "{{").replace("}", "}}")
+    connect = {"connect_args": {"timeout": 60}}
+    storage = RDBStorage(url, engine_kwargs=connect, skip_table_creation=True)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _search(study: Study) -> Search:
+    from optuna.study import StudyDirection
+
+    trials = study.get_trials(deepcopy=False)
+    return Search(
+        name=study.study_name,
+        minimized=tuple(d is not StudyDirection.MAXIMIZE for d in study.directions),
+        trials=tuple(_trial(trial) for trial in trials),
+        space=tuple(_dimensions(trials)),
+        importance=_importance(study),
+    )
+
+
+def _trial(trial: FrozenTrial) -> Trial:
+    values = tuple(trial.values or ()) if trial.state.name == "COMPLETE" else ()
+    known = values if all(math.isfinite(value) for value in values) else ()
+    folder = trial.user_attrs.get("folder")
+    return Trial(trial.number, trial.state.name.lower(), known, trial.params, folder)
+
+
+def _dimensions(trials: Sequence[FrozenTrial]) -> Iterator[Dimension]:
+    found = {key: d for trial in trials for key, d in trial.distributions.items()}
+    for key, distribution in sorted(found.items()):
+        choices = getattr(distribution, "choices", None)
+        if choices is not None:
+            yield Dimension(key, "choice", tuple(choices))
+        else:
+            yield Dimension(key, "log" if getattr(distribution, "log", False) else "linear")
+
+
+def _importance(study: Study) -> dict[str, float]:
+    """PED-ANOVA's (Watanabe et al., 2023): which settings tell the best tenth from the rest."""
+    from optuna.importance import get_param_importances
+    from optuna.trial import TrialState
+
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(finished) < LEAST_FOR_IMPORTANCE:
+        return {}
+    target = None if len(study.directions) == 1 else _first_value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that trials are few, and that the evaluator is new
+        try:
+            found = get_param_importances(study, target=target)
+        except (RuntimeError, ValueError):  # every trial drew the same, or came to the same
+            return {}
+    return {key: share for key, share in found.items() if math.isfinite(share)}
+
+
+def _first_value(trial: FrozenTrial) -> float:
+    return float(trial.values[0])
