@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clozebox.cli.context import open_sandbox, set_option
+from clozebox.cli.remarks import print_warnings, raise_errors
 from clozebox.cli.table import print_table
 from clozebox.errors import UserError, did_you_mean
 
@@ -29,17 +30,18 @@ def config() -> None:
 @set_option
 def check(files: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """Say everything that is wrong with the files, or how many runs each asks for."""
-    from clozebox.config import load_experiment
+    from clozebox.config import read_experiment
 
     sandbox, registry = open_sandbox()
     faults: list[str] = []
     for file in files:
         try:
-            experiment = load_experiment(file, registry, overrides, sandbox)
+            reading = read_experiment(file, registry, overrides, sandbox)
+            raise_errors(print_warnings(reading))
         except UserError as error:
             faults.append(str(error))
             continue
-        click.echo(f"{file}: {_runs_of(experiment)}, nothing wrong")
+        click.echo(f"{file}: {_runs_of(reading.experiment)}, nothing wrong")
     if faults:
         raise UserError("\n".join(faults))
 

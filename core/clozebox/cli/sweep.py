@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from clozebox.cli.context import open_sandbox, set_option
-
-if TYPE_CHECKING:
-    from clozebox.sweep import SweepResult, Workspace
+from clozebox.cli.emit import KINDS, cluster_job, refuse_idle_options
+from clozebox.cli.remarks import print_warnings, raise_errors
+from clozebox.cli.sweep_costs import print_costs, print_plan
+from clozebox.cli.sweep_result import print_result
 
 
 @click.command()
@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="How many runs to train at the same time. With speed.device = 'auto' all of them share "
-    "the first GPU: runs are not yet spread over several.",
+    help="How many runs to train at the same time.  [default: 1, or as many as have devices]",
+)
+@click.option(
+    "--devices",
+    metavar="auto|0,1,...",
+    help="Give each run GPUs of its own, one for each of its ranks. One that is named twice takes "
+    "two runs. Without this option all runs see all GPUs and take the first.",
 )
 @click.option(
     "--storage",
     metavar="URL",
-    help="Any SQLAlchemy URL that Optuna takes, such as a database that many machines share; "
-    "needs its driver installed, e.g. psycopg. SQLite is the tested one.  "
-    "[default: study.db beside the runs]",
+    envvar="CLOZEBOX_STORAGE",
+    show_envvar=True,
+    help="The database that machines share, postgresql://USER@HOST/NAME: the same command on each "
+    "of them shares the work.  [default: study.db beside the runs]",
 )
 @set_option
 @click.option(
@@ -37,28 +41,54 @@ if TYPE_CHECKING:
     help="Train failed runs again, and diverged ones; a search's diverged trials count as pruned "
     "and stay so.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan and train nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the plan and what each arm will cost (FLOPs are counted, time is measured on a few "
+    "steps), and train nothing.",
+)
+@click.option(
+    "--emit",
+    type=click.Choice(KINDS),
+    help="Print the sweep as a job for a cluster, and train nothing.",
+)
+@click.option(
+    "--machines",
+    type=click.IntRange(min=1),
+    help="Of the job: how many share the runs.  [default: as many as there are runs]",
+)
+@click.option("--image", help="Of a Kubernetes job: the container image.")
+@click.option("--claim", help="Of a Kubernetes job: the volume claim that holds this folder.")
 @click.pass_context
 def sweep(
     context: click.Context,
     experiment: Path,
-    workers: int,
+    workers: int | None,
+    devices: str | None,
     storage: str | None,
     overrides: tuple[str, ...],
     retry_failed: bool,
     dry_run: bool,
+    emit: str | None,
+    machines: int | None,
+    image: str | None,
+    claim: str | None,
 ) -> None:
     """Train every run of EXPERIMENT: its arms times its seeds, or the trials of [sweep.space].
 
     Running the same command again continues where the last one stopped, and never trains a finished
     run twice; running it in two terminals at once shares the work. Ctrl-C saves and stops.
     """
-    from clozebox.config import load_experiment
+    from clozebox.config import read_experiment
     from clozebox.sweep import Workspace, run_sweep
+    from clozebox.sweep.devices import devices_of
 
+    refuse_idle_options(emit, machines=machines, image=image, claim=claim)
     sandbox, registry = open_sandbox()
+    reading = read_experiment(experiment, registry, overrides, sandbox)
+    remarks = print_warnings(reading)
     workspace = Workspace(
-        load_experiment(experiment, registry, overrides, sandbox),
+        reading.experiment,
         registry,
         runs=sandbox.runs,
         cache=sandbox.cache,
@@ -66,51 +96,33 @@ def sweep(
         disabled=sandbox.disable,
     )
     if dry_run:
-        _print_plan(workspace)
+        print_plan(workspace)
+        print_costs(workspace, workers or 1)
+        raise_errors(remarks)
         return
-    result = run_sweep(workspace, workers=workers, storage=storage, retry_failed=retry_failed)
-    _print_result(workspace, result, experiment)
-    context.exit(result.exit_code)
-
-
-def _print_plan(workspace: Workspace) -> None:
-    from clozebox.sweep import plan_runs
-
-    plan, experiment = plan_runs(workspace.experiment), workspace.experiment
-    click.echo(f"{experiment.name}: {experiment.question}")
-    click.echo(f"{len(experiment.arms)} arm(s), {len(plan)} run(s), in this order:")
-    width = max(len(run.label) for run in plan)
-    for run in plan:
-        click.echo(f"  {run.label:<{width}}  {workspace.root / run.folder}")
-
-
-def _print_result(workspace: Workspace, result: SweepResult, experiment: Path) -> None:
-    tally = result.tally
-    click.echo(
-        f"{tally.done} done, {tally.pruned} pruned, {len(tally.failed)} failed "
-        f"of {tally.planned} runs in {workspace.root}"
-    )
-    for failure in tally.failed:
-        click.echo(f"  {failure.label}: {failure.reason}\n    {failure.log}", err=True)
-    for dropped in tally.dropped:
-        click.echo(f"  {dropped.label} pruned: {dropped.reason}")
-    if tally.failed:
-        click.echo("to try these again, repeat the command with --retry-failed", err=True)
-    if result.stopped_by is not None or tally.training:
-        left = tally.planned - tally.ended
-        click.echo(f"{left} run(s) to go: repeat the command to continue where they stopped")
-        for training in tally.training:
-            click.echo(f"  still training: {training}")
-    elif workspace.experiment.sweep.space:
-        _print_best(workspace, result)
-    elif tally.done:
-        click.echo(f"to compare the arms: clozebox compare {experiment}")
-
-
-def _print_best(workspace: Workspace, result: SweepResult) -> None:
-    for best in result.best:
-        values = ", ".join(f"{key} = {value!r}" for key, value in best.values.items())
-        click.echo(
-            f"  {best.label}: {workspace.experiment.sweep.metric} {best.value:.5g}  {values}"
+    raise_errors(remarks)
+    if emit is not None:
+        words = [str(experiment), *(word for one in overrides for word in ("--set", one))]
+        words += ["--retry-failed"] if retry_failed else []
+        job = cluster_job(
+            emit,
+            workspace.experiment,
+            words,
+            workers=workers,
+            machines=machines,
+            devices=devices,
+            storage=storage,
+            image=image,
+            claim=claim,
         )
-    click.echo("the best of many trials flatters itself: give it fresh seeds before you compare it")
+        click.echo(job, nl=False)
+        return
+    result = run_sweep(
+        workspace,
+        workers=workers,
+        devices=None if devices is None else devices_of(devices),
+        storage=storage,
+        retry_failed=retry_failed,
+    )
+    print_result(workspace, result, experiment)
+    context.exit(result.exit_code)

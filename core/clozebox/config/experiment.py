@@ -20,7 +20,7 @@ from clozebox.config.settings import Experiment, Plan
 from clozebox.registry import Registry
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-PLAN_KEYS = ("seeds", "sweep")
+PLAN_KEYS = ("seeds", "factor", "sweep")
 NOT_AN_ARMS = "belongs to the experiment, not to one arm: all arms share it"
 
 
@@ -71,9 +71,8 @@ def read_experiment(
     }
     _tell_idle(arms.values(), defaults, problems)
     _tell_twins(arms, file, problems)
-    plan = problems.settings(
-        Plan, Table(_only(shared, "seeds"), shared.origins, shared.otherwise), ()
-    )
+    given = Table(_only(shared, "seeds", "factor"), shared.origins, shared.otherwise)
+    plan = problems.settings(Plan, given, ())
     sweep = searched(shared, defaults, [arm.arm for arm in arms.values()], registry, problems)
     plan = problems.settled(plan)
     experiment = Experiment(
@@ -85,6 +84,7 @@ def read_experiment(
         seeds=plan.seeds,
         sweep=problems.settled(sweep),
         settings=shared.values,
+        factor=(plan.factor,) if isinstance(plan.factor, str) else plan.factor,
     )
     return Reading(experiment, {name: resolved.table for name, resolved in arms.items()})
 
@@ -111,8 +111,8 @@ def _at(base: Table, layer: Table) -> Table:
     return Table(base.values, base.origins, layer.otherwise)
 
 
-def _only(table: Table, key: str) -> dict[str, Any]:
-    return {key: table.values[key]} if key in table.values else {}
+def _only(table: Table, *keys: str) -> dict[str, Any]:
+    return {key: table.values[key] for key in keys if key in table.values}
 
 
 def _bad_name(what: str, name: object) -> str:

@@ -24,6 +24,7 @@ from clozebox.components import (
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Choice = bool | int | float | str
 
 
 class TokenizerSettings(Settings):
@@ -39,10 +40,12 @@ class TokenizerSettings(Settings):
 
 
 class Budget(Settings):
-    """What every arm may spend; exactly one of the four."""
+    """What every arm may spend; exactly one of the five."""
 
     steps: PositiveInt | None = None
     tokens: PositiveFloat | None = None
+    predictions: PositiveFloat | None = None
+    """Targets, of every term of every objective: what the arm is asked, and graded on."""
     flops: PositiveFloat | None = None
     seconds: PositiveFloat | None = None
 
@@ -51,7 +54,8 @@ class Budget(Settings):
         given = sorted(self.model_dump(exclude_none=True))
         if len(given) != 1:
             raise ValueError(
-                f"exactly one of steps, tokens, flops, seconds must be set (got {given or 'none'})"
+                "exactly one of steps, tokens, predictions, flops, seconds must be set "
+                f"(got {given or 'none'})"
             )
         return self
 
@@ -93,6 +97,12 @@ class Speed(Settings):
     device: str = "auto"
     threads: PositiveInt | None = None
     micro_batch_size: PositiveInt | None = None
+    keep_memory: bool = True
+    """On a CPU: do not give memory back between steps (glibc only)."""
+    ranks: PositiveInt = 1
+    """Processes that share a step, each on a GPU of its own where there are GPUs."""
+    shard: bool = False
+    """Each rank holds a share of every weight and moment: for what does not fit one GPU."""
 
 
 class Phase(Settings):
@@ -117,11 +127,14 @@ class SearchSpace(Settings):
     log: bool = False
     step: PositiveFloat | None = None
     integer: bool = False
-    choices: tuple[bool | int | float | str, ...] | None = None
+    choices: tuple[Choice, ...] | None = None
+    when: dict[str, Choice | tuple[Choice, ...]] | None = None
+    """Drawn only where these settings have this value, or one of these: the setting of a masking
+    strategy where that strategy was drawn."""
 
     @model_validator(mode="after")
     def _range_or_choices(self) -> SearchSpace:
-        if self.choices is not None and self.model_fields_set == {"choices"}:
+        if self.choices is not None and self.model_fields_set <= {"choices", "when"}:
             if not self.choices:
                 raise ValueError("choices is empty")
         elif self.choices is None and self.low is not None and self.high is not None:
@@ -142,7 +155,7 @@ class SearchSpace(Settings):
         if self.step is not None and abs(math.remainder(high - low, self.step)) > 1e-6 * self.step:
             raise ValueError(f"high - low is not a multiple of step {self.step:g}")
 
-    def values(self) -> tuple[bool | int | float | str, ...]:
+    def values(self) -> tuple[Choice, ...]:
         """What a setting must accept to be searched: the ends of the range, or every choice."""
         if self.choices is not None:
             return self.choices
@@ -156,6 +169,8 @@ class Plan(Settings):
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(
         default=(0, 1, 2), min_length=1
     )
+    factor: str | tuple[str, ...] = ()
+    """The setting that the arms are there to compare: they may differ in nothing else."""
 
     @field_validator("seeds")
     @classmethod
@@ -170,9 +185,17 @@ class Sweep(Settings):
 
     metric: str = "eval/cloze_loss"
     direction: Literal["minimize", "maximize"] = "minimize"
+    hang_after: PositiveFloat = 3600.0
+    """Seconds without a sign of life (a line, a metric, a checkpoint) after which a run is ended;
+    ten times its longest silence until then, if that is more."""
     trials: PositiveInt = 20
-    sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
-    pruner: Literal["none", "median", "halving", "hyperband"] = "median"
+    sampler: Literal["tpe", "random", "qmc", "gp", "grid", "brute_force"] = "tpe"
+    pruner: Literal["none", "median", "patient_median", "halving", "hyperband"] = "median"
+    against: Literal["flops", "tokens", "seconds"] | None = None
+    """A cost to be kept low as well: what is searched for is the front of both."""
+    fresh_seeds: Annotated[int, Field(ge=0, le=100)] = 3
+    """Seeds that no trial has seen, on which the best trial of each arm is run again: the best of
+    many is flattered by its own selection."""
     space: dict[str, SearchSpace] = Field(default_factory=dict)
 
 
@@ -239,3 +262,5 @@ class Experiment:
     sweep: Sweep
     settings: dict[str, Any]
     """The merged tables that the arms start from."""
+    factor: tuple[str, ...] = ()
+    """The settings that the arms are there to compare; empty where none was declared."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from clozebox.errors import did_you_mean
 from clozebox.training import RunDirectory
 
-State = Literal["done", "pruned", "refused", "interrupted", "failed", "diverged"]
+State = Literal["done", "pruned", "refused", "interrupted", "killed", "hung", "failed", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,22 @@ class Outcome:
     state: State
     value: float | None = None
     reason: str | None = None
+    cost: float | None = None
+    """What it spent, where a search keeps that low as well."""
 
 
-def outcome_on_disk(directory: RunDirectory, metric: str) -> Outcome | None:
-    """What status.json says of a run that ended by itself; None while it has not."""
+def outcome_on_disk(
+    directory: RunDirectory, metric: str, against: str | None = None
+) -> Outcome | None:
+    """What status.json says of a run that ended by itself; None while it has not.
+
+    ``against`` is the cost to be told besides: flops, tokens or seconds.
+    """
     status = directory.status() or {}
     match status.get("state"):
         case "done":
-            return _judged(status.get("result") or {}, metric)
+            judged = _judged(status.get("result") or {}, metric)
+            return judged if against is None else _with_cost(judged, directory, against)
         case "failed" | "diverged" as state:
             return Outcome(state, reason=str(status.get("reason") or state))
         case _:
@@ -42,3 +50,10 @@ def _judged(result: Mapping[str, Any], metric: str) -> Outcome:
     if not math.isfinite(value):
         return Outcome("diverged", reason=f"{metric} is {value}")
     return Outcome("done", value=float(value))
+
+
+def _with_cost(outcome: Outcome, directory: RunDirectory, against: str) -> Outcome:
+    spent = [line[against] for line in directory.metrics() if against in line]
+    if outcome.state == "done" and not spent:
+        return Outcome("failed", reason=f"the run is done but recorded no {against}")
+    return replace(outcome, cost=float(spent[-1]) if spent else None)

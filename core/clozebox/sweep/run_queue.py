@@ -9,25 +9,24 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from clozebox.config import ConfigError
+from clozebox.config import ConfigError, settings_of
+from clozebox.sweep.hosts import locks_of
 from clozebox.sweep.lock import FolderLock, trains_alone
 from clozebox.sweep.outcome import Outcome, outcome_on_disk
 from clozebox.sweep.plan import PlannedRun
+from clozebox.sweep.revival import after_a_kill
 from clozebox.sweep.search import suggest
 from clozebox.sweep.study import load_study, make_study, study_name
-from clozebox.sweep.tally import Best, Tally, best_of, tally_of
-from clozebox.sweep.workspace import Workspace, save_values, saved_values
+from clozebox.sweep.tally import Tally, tally_of
+from clozebox.sweep.trials import Trials
+from clozebox.sweep.workspace import Workspace, save_values
 from clozebox.training import RunDirectory
-
-HANDOVER = timedelta(minutes=1)
-"""After this long, a running trial that names no host was left by a sweep that died naming it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,64 +43,71 @@ class Claim:
 
 
 class RunQueue:
-    """All runs of an experiment, shared by every sweep that opens the same storage."""
+    """All runs of a plan, shared by every sweep that opens the same storage."""
 
     def __init__(
         self, workspace: Workspace, plan: Sequence[PlannedRun], storage: BaseStorage
     ) -> None:
-        self.workspace, self.plan = workspace, plan
+        self.workspace, self.plan, self.storage = workspace, plan, storage
         self.experiment, self.root = workspace.experiment, workspace.root
         self.host = socket.gethostname()
-        self.storage = storage
-        with FolderLock.acquire(self.root):
+        self.locks = locks_of(storage)
+        with self.locks.alone(self.root):
             for run in {study_name(self.experiment, run): run for run in plan}.values():
                 make_study(self.storage, self.experiment, run)
-
-    def fill(self, retry_failed: bool) -> None:
-        """Enqueue each planned run that has no trial yet, or whose trial has to be made again."""
-        with FolderLock.acquire(self.root):
-            latest = self.latest()
-            for run in self.plan:
-                trial = latest.get(run.folder)
-                if trial is None or self._is_void(run, trial, retry_failed):
-                    name = study_name(self.experiment, run)
-                    optuna.load_study(study_name=name, storage=self.storage).enqueue_trial(
-                        saved_values(self.root / run.folder),
-                        user_attrs={
-                            "folder": run.folder,
-                            "arm": run.arm.name,
-                            "seed": run.seed,
-                            "retry": retry_failed,
-                        },
-                    )
-
-    def latest(self) -> dict[str, FrozenTrial]:
-        """The newest trial of each run, by the run's folder."""
-        names = {study_name(self.experiment, run) for run in self.plan}
-        trials = [
-            trial
-            for name in sorted(names)
-            for trial in self.storage.get_all_trials(
-                self.storage.get_study_id_from_name(name), deepcopy=False
-            )
-        ]
-        return {trial.user_attrs["folder"]: trial for trial in trials}
+        self.trials = Trials(workspace, plan, storage, self.host, self.locks)
 
     def claim(self) -> Claim | None:
         """The first run of the plan that is free, or None.
 
-        The lock comes first: SQLite's half of Optuna's queue can hand one trial to two processes.
+        What the last look at the study says is enough to choose by, because a trial is read again
+        before it is taken.
         """
-        latest = self.latest()
+        claim = self._first_free()
+        if claim is None and self.trials.fill():
+            return self._first_free()
+        if claim is None:
+            self.trials.look()  # for the next time
+        return claim
+
+    def finish(self, claim: Claim, outcome: Outcome) -> Outcome:
+        """Tell the study how a claimed run ended and let go; what that came to.
+
+        An interrupted one waits again, and so does one that was killed, unless that is hopeless.
+        """
+        if outcome.state == "killed":
+            outcome = after_a_kill(claim.trial, claim.directory, outcome)
+        state = self._state_of(claim.run, outcome)
+        if state is TrialState.WAITING:
+            # The same trial, not a failed one and its copy: it keeps its number and its values.
+            self.storage.set_trial_state_values(claim.trial_id, state)
+        else:
+            self._tell(claim, outcome, state)
+        self.trials.note(claim.run.folder, claim.trial_id)
+        claim.lock.release()
+        return outcome
+
+    def tally(self) -> Tally:
+        """How many runs ended, and how; as of a moment ago."""
+        self.trials.look_if_old()
+        return tally_of(self.plan, self.trials.latest, self.root)
+
+    def open_runs(self) -> list[str]:
+        """The runs that wait, or are being trained by somebody on this host."""
+        return self.trials.open_runs()
+
+    def _first_free(self) -> Claim | None:
+        """The lock comes first: SQLite's half of Optuna's queue can give a trial away twice."""
         for run in self.plan:
-            trial = latest.get(run.folder)
-            if trial is None or not self._is_open(trial):
+            trial = self.trials.latest.get(run.folder)
+            if trial is None or not self.trials.is_open(trial):
                 continue
-            lock = FolderLock.try_acquire(self.root / run.folder)
+            name = f"{self.experiment.name}/{run.folder}"
+            lock = self.locks.try_claim(self.root / run.folder, name)
             if lock is None:
                 continue
             try:
-                claim = self._take(run, trial.number, lock)
+                claim = self._take(run, trial._trial_id, lock)
                 outcome = None if claim is None else self._begin(claim)
             except BaseException:
                 lock.release()
@@ -114,47 +120,15 @@ class RunQueue:
                 return claim
         return None
 
-    def finish(self, claim: Claim, outcome: Outcome) -> None:
-        """Tell the study how a claimed run ended and let go; an interrupted one waits again."""
-        if outcome.reason is not None:
-            claim.trial.set_user_attr("reason", outcome.reason)
-        state = self._state_of(claim.run, outcome)
-        if state is TrialState.WAITING:
-            # The same trial, not a failed one and its copy: it keeps its number and its values.
-            self.storage.set_trial_state_values(claim.trial_id, state)
-        else:
-            claim.trial.study.tell(claim.trial, values=outcome.value, state=state)
-        claim.lock.release()
-
-    def tally(self) -> Tally:
-        """How many runs ended, and how."""
-        return tally_of(self.plan, self.latest(), self.root)
-
-    def best(self) -> tuple[Best, ...]:
-        """The best finished run of each arm."""
-        return best_of(self.plan, self.latest(), self.experiment.sweep.direction)
-
-    def open_runs(self) -> list[str]:
-        """The runs that wait, or are being trained by somebody on this host."""
-        latest = self.latest()
-        return [
-            run.label
-            for run in self.plan
-            if run.folder in latest and self._is_open(latest[run.folder])
-        ]
-
-    def _take(self, run: PlannedRun, number: int, lock: FolderLock) -> Claim | None:
+    def _take(self, run: PlannedRun, trial_id: int, lock: FolderLock) -> Claim | None:
         directory = RunDirectory(self.root / run.folder)
         if trains_alone(directory.path):
             return None
-        study = load_study(self.storage, self.experiment, run)
-        study_id = self.storage.get_study_id_from_name(study.study_name)
-        trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        held = self.storage.get_trial(trial_id)
-        if not self._is_open(held) or not self._set_running(trial_id, held.state):
+        held = self.trials.note(run.folder, trial_id)
+        if not self.trials.is_open(held) or not self._set_running(trial_id, held.state):
             return None
         self.storage.set_trial_user_attr(trial_id, "host", self.host)
-        trial = optuna.Trial(study, trial_id)
+        trial = optuna.Trial(load_study(self.storage, self.experiment, run), trial_id)
         return Claim(run, directory, trial, trial_id, set(held.intermediate_values), lock)
 
     def _begin(self, claim: Claim) -> Outcome | None:
@@ -163,14 +137,16 @@ class RunQueue:
         A range holds values that its ends do not speak for, such as a width that the number of
         heads does not divide. They are tried before they are saved.
         """
-        values = suggest(claim.trial, self.experiment.sweep.space)
+        run, values = claim.run, dict(claim.run.values)
+        if run.is_searched:
+            values = suggest(claim.trial, self.experiment.sweep.space, settings_of(run.arm))
         try:
-            self.workspace.arm_of(claim.run, values)
+            self.workspace.arm_of(run, values)
         except ConfigError as error:
             return Outcome("refused", reason="; ".join(error.problems))
         if values:
             save_values(claim.directory.path, values)
-        self.workspace.create(claim.run, values)
+        self.workspace.create(run, values)
         return self._ended_before(claim)
 
     def _set_running(self, trial_id: int, state: TrialState) -> bool:
@@ -183,32 +159,26 @@ class RunQueue:
 
     def _ended_before(self, claim: Claim) -> Outcome | None:
         """What an earlier sweep, whose study is lost or who died before telling, came to."""
-        outcome = outcome_on_disk(claim.directory, self.experiment.sweep.metric)
-        retry = claim.trial.user_attrs["retry"] and not self._is_done(claim.run)
+        sweep = self.experiment.sweep
+        outcome = outcome_on_disk(claim.directory, sweep.metric, self._against(claim.run))
+        retry = claim.trial.user_attrs["retry"] and not self.trials.is_done(claim.run)
         return None if retry else outcome
 
-    def _is_done(self, run: PlannedRun) -> bool:
-        status = RunDirectory(self.root / run.folder).status() or {}
-        return bool(status.get("state") == "done")
+    def _against(self, run: PlannedRun) -> str | None:
+        return self.experiment.sweep.against if run.is_searched else None
 
-    def _is_open(self, trial: FrozenTrial) -> bool:
-        """Whether it may be claimed here, should its directory turn out not to be locked."""
-        if trial.state is not TrialState.RUNNING:
-            return trial.state is TrialState.WAITING
-        host = trial.user_attrs.get("host")
-        if host is None and trial.datetime_start is not None:
-            return datetime.now() - trial.datetime_start > HANDOVER
-        return bool(host == self.host)
-
-    def _is_void(self, run: PlannedRun, trial: FrozenTrial, retry_failed: bool) -> bool:
-        """Whether it failed and is to be retried, or its directory was deleted since."""
-        if trial.state is TrialState.FAIL:
-            return retry_failed
-        here = trial.user_attrs.get("host") == self.host
-        return trial.state is TrialState.COMPLETE and here and not self._is_done(run)
+    def _tell(self, claim: Claim, outcome: Outcome, state: TrialState) -> None:
+        if outcome.reason is not None:
+            claim.trial.set_user_attr("reason", outcome.reason)
+        if outcome.state in ("failed", "hung"):
+            told = (claim.directory.status() or {}).get("state")
+            if told in (None, "running", "interrupted"):  # it could not say so itself
+                claim.directory.write_status("failed", reason=outcome.reason)
+        values = [value for value in (outcome.value, outcome.cost) if value is not None]
+        claim.trial.study.tell(claim.trial, values=values or None, state=state)
 
     def _state_of(self, run: PlannedRun, outcome: Outcome) -> TrialState:
-        if outcome.state == "diverged" and run.trial is not None:
+        if outcome.state == "diverged" and run.is_searched:
             return TrialState.PRUNED  # a sampler learns from pruned trials, and nothing from failed
         return {
             "done": TrialState.COMPLETE,

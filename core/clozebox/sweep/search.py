@@ -15,10 +15,11 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from clozebox.config.settings import SearchSpace
+from clozebox.config.space import Space, drawn_here
 from clozebox.errors import UserError
 
 
-def make_sampler(name: str, seed: int, trial: int) -> BaseSampler:
+def make_sampler(name: str, seed: int, trial: int, space: Space) -> BaseSampler:
     """A sampler for one trial, seeded by the trial's index.
 
     A sampler that lived through the sweep would draw differently with other numbers of workers, and
@@ -30,19 +31,27 @@ def make_sampler(name: str, seed: int, trial: int) -> BaseSampler:
     """
     if name in NEEDS_SCIPY and importlib.util.find_spec("scipy") is None:
         raise UserError(f"the sampler '{name}' needs SciPy: pip install 'clozebox[stats]'")
-    return SAMPLERS[name](seed, zlib.crc32(f"{seed}/{trial}".encode()))
-
-
-def _tpe(seed: int, own_seed: int) -> BaseSampler:
-    return optuna.samplers.TPESampler(seed=own_seed)
-
-
-def _random(seed: int, own_seed: int) -> BaseSampler:
+    own_seed = zlib.crc32(f"{seed}/{trial}".encode())
+    if name in ("gp", "qmc"):
+        return _gp(own_seed) if name == "gp" else _qmc(seed, own_seed)
+    if name == "tpe":
+        return _tpe(own_seed, any(dimension.when for dimension in space.values()))
+    # The points of a grid are given (`plan.py`): Optuna's own grid and brute-force samplers try
+    # some of them twice where several workers ask at once.
     return optuna.samplers.RandomSampler(seed=own_seed)
 
 
-def _gp(seed: int, own_seed: int) -> BaseSampler:
-    return optuna.samplers.GPSampler(seed=own_seed, deterministic_objective=False)
+def _tpe(own_seed: int, is_conditional: bool) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        # By group: else a dimension that some trials lack would be drawn apart from all others.
+        return optuna.samplers.TPESampler(seed=own_seed, group=is_conditional, multivariate=True)
+
+
+def _gp(own_seed: int) -> BaseSampler:
+    return optuna.samplers.GPSampler(
+        seed=own_seed, deterministic_objective=False, warn_independent_sampling=False
+    )
 
 
 def _qmc(seed: int, own_seed: int) -> BaseSampler:
@@ -57,9 +66,6 @@ def _qmc(seed: int, own_seed: int) -> BaseSampler:
 
 
 NEEDS_SCIPY = ("qmc", "gp")
-SAMPLERS: Mapping[str, Callable[[int, int], BaseSampler]] = MappingProxyType(
-    {"tpe": _tpe, "random": _random, "gp": _gp, "qmc": _qmc}
-)
 
 
 def make_pruner(name: str, evals: int) -> BasePruner:
@@ -72,9 +78,16 @@ def _none(evals: int) -> BasePruner:
 
 
 def _median(evals: int) -> BasePruner:
-    # Not inside a PatientPruner: it waits for the trial's own loss to rise, which the loss of a
-    # sound pretraining run never does, so that nothing would ever be pruned.
     return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
+
+
+def _patient_median(evals: int) -> BasePruner:
+    # Not the default: patience waits until the trial's own value no longer improves, which the loss
+    # of a sound pretraining run always does, so that a slow learner is never given up. It is for
+    # metrics that level off.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return optuna.pruners.PatientPruner(_median(evals), patience=max(1, evals // 5))
 
 
 def _halving(evals: int) -> BasePruner:
@@ -86,13 +99,27 @@ def _hyperband(evals: int) -> BasePruner:
 
 
 PRUNERS: Mapping[str, Callable[[int], BasePruner]] = MappingProxyType(
-    {"none": _none, "median": _median, "halving": _halving, "hyperband": _hyperband}
+    {
+        "none": _none,
+        "median": _median,
+        "patient_median": _patient_median,
+        "halving": _halving,
+        "hyperband": _hyperband,
+    }
 )
 
 
-def suggest(trial: optuna.Trial, space: Mapping[str, SearchSpace]) -> dict[str, Any]:
-    """One value for each dimension; the same ones again when the trial already has them."""
-    return {key: _suggest_one(trial, key, dimension) for key, dimension in space.items()}
+def suggest(trial: optuna.Trial, space: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """One value for each dimension that the arm has; the same ones again for a trial that has them.
+
+    A dimension with a condition is one of the trials that meet it: by what they drew, or by the
+    arm's own ``settings``.
+    """
+    values: dict[str, Any] = {}
+    for key, dimension in space.items():
+        if drawn_here(dimension, values, settings):
+            values[key] = _suggest_one(trial, key, dimension)
+    return values
 
 
 def _suggest_one(trial: optuna.Trial, key: str, dimension: SearchSpace) -> bool | int | float | str:

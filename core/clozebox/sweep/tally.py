@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -66,30 +65,3 @@ def tally_of(plan: Sequence[PlannedRun], latest: Mapping[str, FrozenTrial], root
 def _failure(run: PlannedRun, trial: FrozenTrial, root: Path) -> Failure:
     reason = trial.user_attrs.get("reason", "unknown")
     return Failure(run.label, reason, root / run.folder / "log.txt")
-
-
-@dataclass(frozen=True)
-class Best:
-    """The finished run of an arm that did best, with the values its trial was given."""
-
-    label: str
-    value: float
-    values: Mapping[str, Any]
-
-
-def best_of(
-    plan: Sequence[PlannedRun],
-    latest: Mapping[str, FrozenTrial],
-    direction: Literal["minimize", "maximize"],
-) -> tuple[Best, ...]:
-    """The best run of each arm that finished one, in the order of the arms."""
-    sign = 1 if direction == "minimize" else -1
-    best: dict[str, Best] = {}
-    for run in plan:
-        trial = latest.get(run.folder)
-        if trial is None or trial.state is not TrialState.COMPLETE or trial.value is None:
-            continue
-        rival = best.get(run.arm.name)
-        if rival is None or sign * trial.value < sign * rival.value:
-            best[run.arm.name] = Best(run.label, trial.value, trial.params)
-    return tuple(best.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -33,15 +33,16 @@ class Spent:
 
 
 class Clock:
-    """Adds the seconds of training to ``spent``."""
+    """Adds the seconds of training to ``spent``; ``agree`` makes them the same on every rank."""
 
-    def __init__(self, spent: Spent) -> None:
+    def __init__(self, spent: Spent, agree: Callable[[float], float] = float) -> None:
         self._spent = spent
+        self._agree = agree
         self._last = time.perf_counter()
 
     def tick(self) -> None:
         now = time.perf_counter()
-        self._spent.seconds += now - self._last
+        self._spent.seconds = self._agree(self._spent.seconds + now - self._last)
         self._last = now
 
     @contextmanager
@@ -61,6 +62,11 @@ class StepCost:
     """Real tokens."""
     targets: Mapping[str, float]
     """Targets by term."""
+
+    @property
+    def predictions(self) -> float:
+        """Targets of all terms."""
+        return sum(self.targets.values())
 
     @classmethod
     def average(cls, costs: Sequence[StepCost], shares: Sequence[float]) -> StepCost:
@@ -108,7 +114,7 @@ class Plan:
 
     @classmethod
     def of(cls, budget: Budget, cost: StepCost) -> Plan:
-        """Tokens and FLOPs become steps, so that the schedule is known from the start.
+        """Tokens, predictions and FLOPs become steps: the schedule is known from the start.
 
         Raises:
             UserError: the budget does not come to one step.
@@ -119,6 +125,8 @@ class Plan:
             return cls(budget.steps, None)
         if budget.tokens is not None:
             return cls(_whole_steps("tokens", budget.tokens, cost.tokens), None)
+        if budget.predictions is not None:
+            return cls(_whole_steps("predictions", budget.predictions, cost.predictions), None)
         return cls(_whole_steps("flops", budget.flops or 0.0, cost.flops), None)
 
     def require_a_step_each(self, phases: Sequence[Phase]) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from clozebox.errors import UserError
 from clozebox.training.files import sync_folder, write_atomically
 from clozebox.training.optimizer import GuardedAdamW
+from clozebox.training.sharding import like, whole
 
 FORMAT = 1
 
@@ -31,17 +32,23 @@ def save_checkpoint(
     optimizer: GuardedAdamW,
     state: Mapping[str, Any],
     keep: int,
+    writes: bool = True,
 ) -> Path:
     """Write ``folder/step-<step>`` and prune all but the newest ``keep``.
+
+    A model in parts is put together for it, by all ranks; one of them ``writes``.
 
     Raises:
         UserError: the disk refused; what was there before is still whole.
     """
     target = folder / f"step-{state['step']:08d}"
     temporary = folder / f".tmp-{target.name}-{os.getpid()}"
+    weights, moments = _whole(_weights(model)), _whole(_moments(model, optimizer))
+    if not writes:
+        return target
     files = {
-        "model.safetensors": save(_weights(model)),
-        "optimizer.safetensors": save(_moments(model, optimizer)),
+        "model.safetensors": save(weights),
+        "optimizer.safetensors": save(moments),
         "state.json": json.dumps(dict(state), indent=2, sort_keys=True).encode(),
     }
     manifest = {
@@ -112,7 +119,7 @@ def load_weights(checkpoint: Path, model: nn.Module) -> None:
     if strange:
         raise UserError(f"{checkpoint} is of another model: they differ in {', '.join(strange)}")
     for name, tensor in wanted.items():
-        tensor.data.copy_(held[name])
+        tensor.data.copy_(like(held[name], tensor))
 
 
 def load_optimizer(checkpoint: Path, model: nn.Module, optimizer: GuardedAdamW) -> None:
@@ -122,7 +129,7 @@ def load_optimizer(checkpoint: Path, model: nn.Module, optimizer: GuardedAdamW) 
         fields = [key for key in held if key.endswith(f"/{name}")]
         optimizer.state[parameter] = {
             # The fused kernel keeps its step count on the parameter's device.
-            key.split("/", 1)[0]: held[key].to(parameter.device)
+            key.split("/", 1)[0]: like(held[key], parameter)
             for key in fields
         }
 
@@ -132,15 +139,19 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     found = {name: p.detach() for name, p in model.named_parameters()}
     persistent = model.state_dict(keep_vars=True)
     found |= {name: b for name, b in model.named_buffers() if name in persistent}
-    return {name: tensor.contiguous() for name, tensor in found.items()}
+    return found
 
 
 def _moments(model: nn.Module, optimizer: GuardedAdamW) -> dict[str, Tensor]:
     return {
-        f"{field}/{name}": value.contiguous()
+        f"{field}/{name}": value
         for name, parameter in model.named_parameters()
         for field, value in optimizer.state.get(parameter, {}).items()
     }
+
+
+def _whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: whole(tensor).contiguous() for name, tensor in tensors.items()}
 
 
 def _prune(folder: Path, keep: int) -> None:

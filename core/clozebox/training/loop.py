@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from clozebox.config.settings import Train
 from clozebox.evaluation import EVALUATION_SEED, EvaluationTask, Yardsticks
@@ -70,17 +71,21 @@ def train(
     """
     arm, spent, meter = training.arm, progress.spent, progress.meter
     result: dict[str, float] = {}
-    clock = Clock(spent)
+    world = training.world
+    # Where time is the budget, ranks must agree on how much of it is spent.
+    clock = Clock(spent, float if progress.plan.seconds is None else world.largest)
     while (before := progress.share) < 1:
         lr = lr_at(before, arm.optim)
         training.optimizer.set_lr(lr)
-        seed_globals(training.seed, "step", spent.step)
+        # Each rank drops out on its own, as each micro-batch does.
+        seed_globals(training.seed, "step", spent.step, *world.own_draws)
         objectives = training.model.named(arm.objectives_at(before))
-        meter.add(train_step(training, objectives, training.batches(spent.step, before)))
+        meter.add(train_step(training, objectives, training.batches(spent.step, before, world)))
         spent.step += 1
         clock.tick()
+        stop.agree(world)
 
-        if not (Due.at(arm.train, spent.step, before, progress.share) or stop.signal):
+        if not (Due.at(arm.train, spent.step, before, progress.share) or stop.agreed):
             continue  # the device is not waited for
 
         settle(training, progress)
@@ -93,17 +98,18 @@ def train(
             if due.evaluates:
                 result = evaluate(training, yardsticks.due(now))
                 record.log_evaluation(spent, result)
-            if due.saves or stop.signal:
+            if due.saves or stop.agreed:
                 record.sync()
                 save()
-        if stop.signal and now < 1:
+            world.wait()  # for rank 0, which does all of this
+        if stop.agreed and now < 1:
             return None
     return result or evaluate(training, yardsticks.due(1))
 
 
 def settle(training: Training, progress: Progress) -> None:
     """Bring what was summed since the last time to the host, and add up what was spent."""
-    new = progress.meter.settle()
+    new = progress.meter.settle(training.world)
     if training.optimizer.refused:
         raise Diverged(
             f"a loss or gradient was not finite by step {progress.spent.step}; from that step on "
@@ -115,11 +121,13 @@ def settle(training: Training, progress: Progress) -> None:
 
 def evaluate(training: Training, tasks: Sequence[EvaluationTask]) -> dict[str, float]:
     """Every yardstick on the model as it is; training goes on as if nothing had been asked."""
+    if training.parts is None and not training.world.is_main:
+        return {}  # whole weights need no other rank
     seed_globals(EVALUATION_SEED, "evaluation")
     training.model.eval()
     found: dict[str, float] = {}
     for task in tasks:
-        metrics = task.evaluate(training.model, training.held_out)
+        metrics = training.looking(partial(task.evaluate, training.model, training.held_out))
         found |= {f"eval/{name}": value for name, value in metrics.items()}
     training.model.train()
     return found

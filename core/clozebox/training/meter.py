@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 
 from clozebox.pretraining.passes import means
+from clozebox.training.distributed import ALONE, World
 from clozebox.training.step import StepSums
+
+EVERYWHERE = ("steps", "grad_norm")
+"""What each rank holds whole, and not a part of it."""
 
 
 class Meter:
@@ -25,12 +29,18 @@ class Meter:
             held = self._pending.get(name)
             self._pending[name] = value.double() if held is None else held + value
 
-    def settle(self) -> dict[str, float]:
-        """Bring what is pending to the host, and return what is new. Waits for the device."""
+    def settle(self, world: World = ALONE) -> dict[str, float]:
+        """Bring what is pending on all ranks to the host, and return what is new.
+
+        Waits for the device.
+        """
         if not self._pending:
             return {}
-        values: list[float] = torch.stack(list(self._pending.values())).tolist()
-        new = dict(zip(self._pending, values, strict=True))
+        pending = world.add_up(self._pending)
+        values: list[float] = torch.stack(list(pending.values())).tolist()
+        new = dict(zip(pending, values, strict=True))
+        for name in EVERYWHERE:
+            new[name] /= world.size
         self._pending = {}
         for name, value in new.items():
             self.settled[name] = self.settled.get(name, 0.0) + value

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clozebox.training.budget import StepCost
-from clozebox.training.device import Numerics, describe
+from clozebox.training.device import describe
 from clozebox.training.files import write_json
 from clozebox.training.setup import Training
 
@@ -31,7 +31,7 @@ def record_session(
     """Add this start of the run to provenance.json, and say what has changed since the last one."""
     path = training.run.path / "provenance.json"
     sessions = json.loads(path.read_text())["sessions"] if path.exists() else []
-    session = _session(training.numerics, registry, training.store.fingerprint)
+    session = _session(training, registry)
     if sessions:
         changed = _changed(sessions[-1], session)
         if changed:
@@ -47,7 +47,7 @@ def record_session(
     )
 
 
-def _session(numerics: Numerics, registry: Registry, store: str) -> dict[str, Any]:
+def _session(training: Training, registry: Registry) -> dict[str, Any]:
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -60,8 +60,8 @@ def _session(numerics: Numerics, registry: Registry, store: str) -> dict[str, An
             for plugin in registry.plugins
             if plugin.module is not None
         },
-        "numerics": describe(numerics),
-        "tokens": store,
+        "numerics": {**describe(training.numerics), "ranks": training.world.size},
+        "tokens": training.store.fingerprint,
     }
 
 

@@ -71,3 +71,17 @@ class Record:
             except Exception as error:
                 self._reporters.remove(reporter)
                 self._console.say(f"{type(reporter).__name__} failed and is left out: {error!r}")
+
+
+class Silence(Record):
+    """What a rank that does not write has in its place."""
+
+    def __init__(self) -> None: ...
+
+    def log(self, spent: Spent, means: Mapping[str, float], lr: float) -> None: ...
+
+    def log_evaluation(self, spent: Spent, metrics: Mapping[str, float]) -> None: ...
+
+    def sync(self) -> None: ...
+
+    def finish(self, state: str, spent: Spent, **facts: object) -> None: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from clozebox.data import TokenStore
@@ -22,7 +23,12 @@ from clozebox.training.setup import Training
 
 
 def save(training: Training, spent: Spent, meter: Meter) -> None:
-    """Everything that is not a function of the step, and what it must be resumed with."""
+    """Everything that is not a function of the step, and what it must be resumed with.
+
+    Of several ranks, each of which has it all, one writes.
+    """
+    if training.parts is None and not training.world.is_main:
+        return
     state: dict[str, Any] = {
         **asdict(spent),
         "meter": meter.settled,
@@ -34,6 +40,7 @@ def save(training: Training, spent: Spent, meter: Meter) -> None:
         training.optimizer,
         state,
         training.arm.train.keep_checkpoints,
+        writes=training.world.is_main,
     )
 
 
@@ -43,7 +50,7 @@ def restore(training: Training, say: Callable[[str], None]) -> tuple[Spent, Mete
     Raises:
         UserError: the corpus or the tokenizer is no longer what the run began with.
     """
-    checkpoint = newest_checkpoint(training.run.checkpoints, say)
+    checkpoint = _common_checkpoint(training, say)
     if checkpoint is None:
         return Spent(), Meter()
     state = load_state(checkpoint)
@@ -53,6 +60,14 @@ def restore(training: Training, say: Callable[[str], None]) -> tuple[Spent, Mete
     say(f"resuming from {checkpoint.name}")
     spent = Spent(state["step"], state["tokens"], state["flops"], state["seconds"])
     return spent, Meter(state["meter"])
+
+
+def _common_checkpoint(training: Training, say: Callable[[str], None]) -> Path | None:
+    """The one that rank 0 takes: on a network's file system another may not see it yet."""
+    folder, world = training.run.checkpoints, training.world
+    found = newest_checkpoint(folder, say) if world.is_main else None
+    name = world.from_main(None if found is None else found.name)
+    return None if name is None else folder / name
 
 
 def load_trained(training: Training, say: Callable[[str], None]) -> int:

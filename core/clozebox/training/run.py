@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,52 +20,49 @@ from clozebox.evaluation import Yardsticks
 from clozebox.training.budget import Plan, Spent
 from clozebox.training.checkpoint import load_state, newest_checkpoint
 from clozebox.training.console import Console
+from clozebox.training.distributed import RankLost, World, joined
 from clozebox.training.loop import Diverged, Progress, train
 from clozebox.training.metrics_log import MetricsLog
 from clozebox.training.provenance import record_session
-from clozebox.training.record import Record
+from clozebox.training.record import Record, Silence
 from clozebox.training.resume import restore, save
-from clozebox.training.run_directory import RunDirectory
+from clozebox.training.run_directory import Onlooker, RunDirectory
 from clozebox.training.setup import Training, set_up, survey_costs
+from clozebox.training.sharding import check_shardable
 from clozebox.training.stopping import StopRequest
 
 if TYPE_CHECKING:
+    from clozebox.config.settings import Arm
     from clozebox.registry import Registry
 
 DONE, FAILED = 0, 1
+NO_MEMORY = "can't allocate memory"
+"""On a CPU torch says so in a RuntimeError."""
+
+
+class Held(UserError):
+    """Another process is at the run: nothing is wrong with it, and nothing was changed."""
 
 
 def run_training(run: RunDirectory, registry: Registry, console: Console) -> int:
     """Train, or resume, and leave a status that says how it ended; returns the exit code.
 
     Raises:
+        Held: another process trains it.
         UserError: bad input or a full disk; the status says ``failed``, and why.
     """
-    with _only_process(run), StopRequest() as stop:
-        if (run.status() or {}).get("state") == "done":
-            console.say(f"{run.path} is done already")
-            return DONE
-        run.write_status("running")
-        try:
-            training = set_up(run, registry, console.say)
-            return _train(training, registry, console, stop)
-        except UserError as error:
-            run.write_status("failed", reason=str(error))
-            raise
-        except SystemExit:
-            run.write_status("interrupted", reason="stopped before its first step")
-            console.say(
-                "stopped before the first step: nothing to save; the same command starts it"
-            )
-            raise
-        except Exception as error:
-            run.write_status("failed", reason=_reason(error))
-            console.say(traceback.format_exc())
-            return FAILED
+    with joined() as world:
+        if world.is_main:
+            with _only_process(run), StopRequest() as stop:
+                return _to_its_end(run, registry, console, stop, world)
+        with Path(os.devnull).open("w") as nowhere, StopRequest() as stop:
+            return _to_its_end(Onlooker(run.path), registry, Console(nowhere), stop, world)
 
 
-def enter_metrics(run: RunDirectory, metrics: Mapping[str, float]) -> bool:
-    """Add what was measured after the end of a run to its last evaluation.
+def enter_metrics(
+    run: RunDirectory, arm: Arm, metrics: Mapping[str, float], say: Callable[[str], None]
+) -> bool:
+    """Add what was measured after the end of a run to its last evaluation, and tell its reporters.
 
     False, and nothing is written, where the run has not come to its end.
 
@@ -77,18 +78,59 @@ def enter_metrics(run: RunDirectory, metrics: Mapping[str, float]) -> bool:
         log.write({**spent, **metrics})
         log.sync()
         log.close()
+        for config in arm.reporters:
+            try:
+                reporter = config.build()
+                reporter.start(run, arm, spent["step"] + 1)
+                reporter.log(spent["step"], metrics)
+                reporter.finish("done", metrics)
+            except Exception as error:
+                say(f"the reporter {config.name} failed and is left out: {error!r}")
     return True
 
 
+def _to_its_end(
+    run: RunDirectory, registry: Registry, console: Console, stop: StopRequest, world: World
+) -> int:
+    try:
+        if world.from_main((run.status() or {}).get("state") == "done"):
+            console.say(f"{run.path} is done already")
+            return DONE
+        run.write_status("running")
+        training = set_up(run, registry, console.say, world)
+        return _train(training, registry, console, stop)
+    except UserError as error:
+        world.leave_word(str(error), exit_code=2)
+        run.write_status("failed", reason=str(error))
+        raise
+    except SystemExit as end:
+        world.leave_word("asked to stop", int(end.code or 0))
+        run.write_status("interrupted", reason="stopped before its first step")
+        console.say("stopped before the first step: nothing to save; the same command starts it")
+        raise
+    except RankLost as lost:
+        run.write_status("failed", reason=str(lost))
+        console.say(f"stopped: {lost}")
+        return FAILED
+    except Exception as error:
+        world.leave_word(f"rank {world.rank}: {_reason(error)}", FAILED)
+        run.write_status("failed", reason=_reason(error))
+        (console.say if world.is_main else sys.stderr.write)(traceback.format_exc())
+        return FAILED
+
+
 def _train(training: Training, registry: Registry, console: Console, stop: StopRequest) -> int:
-    run, arm = training.run, training.arm
-    cost = survey_costs(training)
+    arm = training.arm
+    if arm.speed.shard:
+        check_shardable(arm, training.world.size)
+    cost = training.looking(partial(survey_costs, training))
     plan = Plan.of(arm.budget, cost)
     plan.require_a_step_each(arm.phases)
     spent, meter = restore(training, console.say)
-    record_session(training, registry, cost, console.say)
+    if training.world.is_main:
+        record_session(training, registry, cost, console.say)
     yardsticks = Yardsticks.of(arm.evaluations)
-    record = Record(run, arm, plan, spent, [r.build() for r in arm.reporters], console)
+    record = _record(training, plan, spent, console)
     progress = Progress(spent, plan, meter)
     stop.can_save = True
     try:
@@ -110,10 +152,21 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     return DONE
 
 
+def _record(training: Training, plan: Plan, spent: Spent, console: Console) -> Record:
+    if not training.world.is_main:
+        return Silence()
+    reporters = [reporter.build() for reporter in training.arm.reporters]
+    return Record(training.run, training.arm, plan, spent, reporters, console)
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or NO_MEMORY in str(error):
         return f"out of memory ({error}); a smaller speed.micro_batch_size gives the same result"
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return (
+        str(error)
+        if isinstance(error, UserError | RankLost)
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 @contextmanager
@@ -124,5 +177,5 @@ def _only_process(run: RunDirectory) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = (run.status() or {}).get("pid")
-            raise UserError(f"{run.path} is being trained by process {owner} already") from None
+            raise Held(f"{run.path} is being trained by process {owner} already") from None
         yield

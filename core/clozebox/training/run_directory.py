@@ -123,6 +123,12 @@ class RunDirectory:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+class Onlooker(RunDirectory):
+    """A run as those of its ranks see it that do not write."""
+
+    def write_status(self, state: str, **facts: Any) -> None: ...
+
+
 def all_runs(folder: Path) -> list[RunDirectory]:
     """Every run below ``folder``, by experiment, arm, trial and seed."""
     found = [RunDirectory(file.parent) for file in folder.glob("**/resolved.json")]

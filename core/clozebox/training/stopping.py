@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import signal
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clozebox.training.distributed import World
 
 
 class StopRequest:
     """While it is entered, SIGINT and SIGTERM end the process as SystemExit.
 
-    Once ``can_save`` is set, the first of them only sets ``signal``.
+    Once ``can_save`` is set, the first of them only sets ``signal``, for all ranks to agree on.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.agreed: int | None = None
         self.can_save = False
         self._before: dict[int, Any] = {}
 
     @property
     def exit_code(self) -> int:
         """130 after SIGINT, 143 after SIGTERM, as a shell would report it."""
-        return 128 + (self.signal or 0)
+        return 128 + (self.agreed or 0)
+
+    def agree(self, world: World) -> None:
+        """Ask all ranks: a signal to one of them stops every one, after the same step."""
+        self.agreed = int(world.largest(self.signal or 0)) or None
 
     def __enter__(self) -> StopRequest:
         for number in (signal.SIGINT, signal.SIGTERM):

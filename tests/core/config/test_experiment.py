@@ -118,7 +118,10 @@ def test_a_fault_that_all_arms_share_is_told_once(problems: Problems, ground: st
         ("seeds = []", "question.toml:5: seeds: "),
         ("seeds = [-1]", "question.toml:5: seeds.0: must be greater than or equal to 0 (got -1)"),
         ("seeds = [true]", "question.toml:5: seeds.0: must be a valid integer (got true)"),
-        ("budget.tokens = 7.0", "question.toml:4: budget: exactly one of steps, tokens, flops"),
+        (
+            "budget.tokens = 7.0",
+            "question.toml:4: budget: exactly one of steps, tokens, predictions",
+        ),
         ("arm = 3", "question.toml:5: arm: must be tables, each begun with [[arm]] (got 3)"),
         ("[[arm]]\nrate = 3", "question.toml:5: arm.name: must be given"),
         ('[[arm]]\nname = "x"\nseeds = [1]', "question.toml:7: seeds: belongs to the experiment"),

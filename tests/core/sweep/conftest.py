@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +56,7 @@ SEARCH = """\
 trials = {trials}
 sampler = "{sampler}"
 pruner = "{pruner}"
+fresh_seeds = {fresh_seeds}
 [sweep.space]
 "optim.lr" = {{ low = 1e-5, high = 1e-1, log = true }}
 """
@@ -81,8 +83,10 @@ class Lab:
         ground, tables = GROUND.split("{arms}")
         self.file.write_text(ground.format(seeds=seeds) + tables + sweep + arms)
 
-    def search(self, trials: int, sampler: str = "random", pruner: str = "none") -> str:
-        return SEARCH.format(trials=trials, sampler=sampler, pruner=pruner)
+    def search(
+        self, trials: int, sampler: str = "random", pruner: str = "none", fresh_seeds: int = 0
+    ) -> str:
+        return SEARCH.format(trials=trials, sampler=sampler, pruner=pruner, fresh_seeds=fresh_seeds)
 
     def child(
         self, steps: int = 4, delay: float = 0.0, drag: float = 0.0, **accidents: str
@@ -137,10 +141,9 @@ class Lab:
         return dict(json.loads((self.root / folder / "status.json").read_text()))
 
 
-@pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setattr("clozebox.sweep.worker.POLL_SECONDS", 0.02)
-    monkeypatch.setattr("clozebox.sweep.worker.LOOK_SECONDS", 0.1)
+@contextmanager
+def laboratory() -> Iterator[Lab]:
+    """A lab for as long as it is used; no process of it outlives it."""
     spec = importlib.util.spec_from_file_location("fake_plugin", HERE / "fake_plugin.py")
     assert spec is not None and spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)
@@ -148,10 +151,20 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     memory = Path("/dev/shm")  # where the many fsyncs of a database cost nothing
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         lab = Lab(Path(folder), registry_of(plugin))
+        try:
+            yield lab
+        finally:
+            for process in lab.processes:
+                process.kill()
+                process.communicate()
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr("clozebox.sweep.worker.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("clozebox.sweep.worker.LOOK_SECONDS", 0.1)
+    with laboratory() as lab:
         yield lab
-        for process in lab.processes:
-            process.kill()
-            process.communicate()
 
 
 @pytest.fixture

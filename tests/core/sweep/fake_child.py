@@ -18,6 +18,7 @@ manner = json.loads((run.parents[1] / "child.json").read_text())
 accident = manner["accidents"].get(f"{run.parent.name}/{run.name}")
 steps, evals = manner["steps"], resolved["settings"]["train"]["evals"]
 badness = abs(math.log10(resolved["settings"]["optim"]["lr"]) + 3)
+flops = resolved["settings"]["size"]["hidden_size"] ** 2
 stop = []
 
 
@@ -39,9 +40,16 @@ with (run / "starts.txt").open("a") as starts:
     starts.write(f"{step}\n")
 write_status("running")
 while step < steps:
+    if accident == "doomed":  # always at the same place
+        os.kill(os.getpid(), signal.SIGKILL)
+    if accident == "stuck":
+        time.sleep(3600)
+    if accident == "busy":  # what training says when another process holds the run
+        sys.exit(os.EX_TEMPFAIL)
     time.sleep(manner["delay"] + manner["drag"] * badness**4)
     step += 1
-    saved.write_text(str(step))
+    (run / "saved.tmp").write_text(str(step))
+    (run / "saved.tmp").replace(saved)
     if accident == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if accident == "crash":
@@ -52,7 +60,8 @@ while step < steps:
         sys.exit(1)
     if step * evals % steps < evals:
         with (run / "metrics.jsonl").open("a") as metrics:
-            metrics.write(json.dumps({"step": step, "eval/cloze_loss": loss()}) + "\n")
+            line = {"step": step, "flops": flops * step, "eval/cloze_loss": loss()}
+            metrics.write(json.dumps(line) + "\n")
     write_status("running")
     if stop and accident != "deaf":
         write_status("interrupted")

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from clozebox.cli.context import Opened
 from clozebox.cli.sweep import sweep
 from clozebox.config import find_sandbox
+from clozebox.errors import UserError
 from clozebox.sweep import run_sweep
 
 
@@ -27,13 +28,36 @@ def invoke(lab, monkeypatch) -> Any:
     return invoke
 
 
-def test_a_dry_run_prints_the_plan_and_makes_nothing(lab, invoke):
+def test_a_dry_run_prints_the_plan_and_makes_nothing(lab, invoke, monkeypatch):
+    monkeypatch.setattr("clozebox.cli.sweep.print_costs", lambda workspace, workers: None)
     lab.write(seeds=[6])
     result = invoke("--dry-run")
     assert result.exit_code == 0
     assert "Which arm guesses best?" in result.output
     assert f"masked seed 6  {lab.root / 'masked' / 'seed-6'}" in result.output
     assert not lab.root.exists()
+
+
+def test_a_dry_run_names_the_arm_that_cannot_be_trained(lab, invoke):
+    lab.write(seeds=[6])
+    with pytest.raises(UserError, match="arm masked: NotImplementedError"):
+        invoke("--dry-run")
+
+
+def test_what_cannot_mean_anything_is_said_before_a_run_is_made(lab, invoke):
+    lab.write(seeds=[6], sweep='[sweep]\nmetric = "eval/guess_loss"\n')
+    lab.file.write_text('factor = "masking"\n' + lab.file.read_text())
+    with pytest.raises(UserError, match="'masked' differs from 'plain' in optim.lr as well"):
+        invoke()
+    assert not lab.root.exists()
+
+
+def test_few_seeds_are_a_warning_and_no_more(lab, invoke):
+    lab.write(seeds=[0])
+    lab.child()
+    result = invoke()
+    assert result.exit_code == 0
+    assert "warning:" in result.output and "one seed" in result.output
 
 
 def test_a_finished_plan_says_how_to_compare_its_arms(lab, invoke):
@@ -43,6 +67,15 @@ def test_a_finished_plan_says_how_to_compare_its_arms(lab, invoke):
     assert result.exit_code == 0
     assert "3 done, 0 pruned, 0 failed of 3 runs" in result.output
     assert f"clozebox compare {lab.file}" in result.output
+
+
+def test_the_best_of_a_search_is_shown_with_what_fresh_seeds_made_of_it(lab, invoke):
+    lab.write(seeds=[0], sweep=lab.search(trials=1, fresh_seeds=2))
+    lab.child()
+    result = invoke()
+    assert result.exit_code == 0
+    assert " in the search, " in result.output and "on 2 fresh seed(s)" in result.output
+    assert "flatters" not in result.output
 
 
 def test_a_finished_search_shows_the_best_values_and_warns_of_them(lab, invoke):

@@ -13,7 +13,11 @@ from clozebox.errors import UserError
         ("failed", "failed at step 1"),
         ("diverged", "diverged at step 1"),
         ("crash", "exit code 1: ZeroDivisionError: by zero"),
-        ("killed", "killed by SIGKILL: it said nothing"),
+        (
+            "doomed",
+            "killed by SIGKILL, 5 times without coming farther than step 0; it may want more "
+            "memory than there is",
+        ),
         ("silent", "the run is done but reports no 'eval/cloze_loss' (it reports: eval/other)"),
     ],
 )

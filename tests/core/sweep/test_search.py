@@ -77,6 +77,7 @@ SOME_WIDTHS = """\
 trials = 5
 sampler = "random"
 pruner = "none"
+fresh_seeds = 0
 [sweep.space]
 "size.hidden_size" = { low = 6, high = 30, integer = true }
 """
@@ -156,6 +157,7 @@ def test_integers_steps_and_choices_are_drawn_as_what_they_are(lab):
 [sweep]
 trials = 3
 sampler = "random"
+fresh_seeds = 0
 [sweep.space]
 "train.batch_size" = { low = 8, high = 64, step = 8, integer = true }
 "optim.schedule" = { choices = ["cosine", "constant"] }
