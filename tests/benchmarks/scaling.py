@@ -1,0 +1,127 @@
+"""How the cost of a training step grows: with size, sequence length, batch, vocabulary, corpus.
+
+    python tests/benchmarks/scaling.py [--png growth.png]
+
+Each point is a process of its own: the median time of its steps, and its peak memory. One thing is
+varied at a time around a tiny model on 32 full rows of 128 tokens, V = 8,192, in fp32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+AXES: Mapping[str, Sequence[Any]] = {
+    "size": ("tiny", "mini", "small", "medium", "base"),
+    "length": (32, 64, 128, 256, 512),
+    "sequences": (8, 16, 32, 64, 128),
+    "vocabulary": (2_048, 8_192, 30_522, 65_536),
+    "corpus": (20, 200, 2_000, 20_000),
+}
+STEPS = 5
+
+
+def measured(axis: str, value: Any) -> dict[str, float]:
+    """Milliseconds and MiB at one point, measured in another process."""
+    command = [sys.executable, __file__, "--point", axis, json.dumps(value)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def point(axis: str, value: Any) -> dict[str, float]:
+    """The same, in this process."""
+    times = rows_of_a_corpus(value) if axis == "corpus" else steps(axis, value)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"ms": 1e3 * statistics.median(times), "mib": peak}
+
+
+def steps(axis: str, value: Any) -> list[float]:
+    from tests.benchmarks.peers import Clozebox, Workload
+
+    load = replace(Workload(padded=False, vocabulary=8_192), **{axis: value})
+    ours = Clozebox.of(load)
+    ours.step()
+    return [_seconds(ours.step) for _ in range(STEPS)]
+
+
+def rows_of_a_corpus(documents: int) -> list[float]:
+    """Fetching 32 rows of 128 tokens from stores of so many documents."""
+    import numpy as np
+
+    from clozebox.config.settings import TokenizerSettings
+    from clozebox.data import make_examples, prepare
+    from clozebox.registry import load_registry
+
+    config: Any = load_registry().get("corpus", "hmm")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = TokenizerSettings(vocab_size=900)
+        store = prepare(config(documents=documents), settings, Path(folder))
+        every = np.arange(store.num_documents)
+        examples = make_examples("single", store, every, 128, short_seq_prob=0.0, seed=0)
+        examples.rows(0, 1)
+        return [_seconds(lambda at=at: examples.rows(32 * at, 32)) for at in range(200)]
+
+
+def _seconds(step: Any) -> float:
+    start = time.process_time()
+    step()
+    return time.process_time() - start
+
+
+def figure(found: Mapping[str, Mapping[Any, Mapping[str, float]]], path: Path) -> None:
+    """Time and memory against each axis, both on logarithmic scales."""
+    import matplotlib.pyplot as plt
+
+    drawn, places = plt.subplots(2, len(found), figsize=(3 * len(found), 5), squeeze=False)
+    for column, (axis, points) in enumerate(found.items()):
+        for row, (key, unit) in enumerate((("ms", "ms a step"), ("mib", "peak MiB"))):
+            place = places[row][column]
+            values = [one[key] for one in points.values()]
+            if axis == "size":
+                place.plot(list(points), values, "o-")
+                place.set_yscale("log")
+                place.tick_params(axis="x", rotation=45)
+            else:
+                place.loglog(list(points), values, "o-")
+            place.set_xlabel({"corpus": "documents", "sequences": "batch"}.get(axis, axis))
+            if axis == "corpus" and key == "ms":
+                place.set_ylim(1e-2, 10)
+                unit = "ms to fetch 32 rows"
+            place.set_ylabel(unit)
+            place.grid(alpha=0.3, which="both")
+    drawn.tight_layout()
+    drawn.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--png", type=Path)
+    parser.add_argument("--point", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.point:
+        print(json.dumps(point(given.point[0], json.loads(given.point[1]))))
+        return
+    found: dict[str, dict[Any, dict[str, float]]] = {}
+    for axis, values in AXES.items():
+        print(f"| {axis} | ms of processor time | peak MiB |\n|---|---|---|")
+        for value in values:
+            found.setdefault(axis, {})[value] = one = measured(axis, value)
+            print(f"| {value} | {one['ms']:.4g} | {one['mib']:.0f} |", flush=True)
+        print()
+    if given.png is not None:
+        figure(found, given.png)
+
+
+if __name__ == "__main__":
+    main()
