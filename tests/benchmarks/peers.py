@@ -24,6 +24,7 @@ from clozebox.model.hugging_face.names import from_bert_names, to_bert_names
 from clozebox.pretraining import Batch, MaskingStrategy, PretrainingModel
 from clozebox.registry import load_registry
 from clozebox.training.device import Numerics, numerics_of
+from clozebox.training.micro_batch import MicroBatch
 from clozebox.training.optimizer import GuardedAdamW
 from clozebox.training.setup import Training
 from clozebox.training.step import train_step
@@ -44,6 +45,7 @@ class Workload:
     vocabulary: int = 30_522
     dropout: float = 0.1
     precision: str = "fp32"
+    peer_precision: str = "fp32"
     device: str = "cpu"
 
     @property
@@ -51,7 +53,7 @@ class Workload:
         rows = "padded" if self.padded else "full"
         return (
             f"{self.size} {self.sequences}x{self.length} {rows} V={self.vocabulary} "
-            f"{self.precision} dropout {self.dropout:g}"
+            f"{self.precision}, peers {self.peer_precision}, dropout {self.dropout:g}"
         )
 
 
@@ -131,6 +133,7 @@ class Clozebox:
             stream=nothing,
             model=model,
             numerics=numerics,
+            micro_batch=MicroBatch(load.sequences),
             run=nothing,
             held_out=nothing,
             optimizer=GuardedAdamW(model, arm.optim),
@@ -258,7 +261,7 @@ def plain_loss(model: nn.Module, batch: Batch) -> Tensor:
 def peer_step(model: nn.Module, loss: Callable[[nn.Module, Batch], Tensor], ours: Clozebox) -> Step:
     """Forward, backward, clip and update of a peer, on the same batch."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.01, fused=True)
-    numerics = ours.numerics
+    numerics = Numerics(ours.numerics.device, ours.load.peer_precision)
 
     def step() -> None:
         with numerics.autocast():

@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=30_522)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--peer-precision", choices=("fp32", "bf16"), help="as --precision")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=7)
@@ -116,6 +117,7 @@ def main() -> None:
         given.vocabulary,
         given.dropout,
         given.precision,
+        given.peer_precision or given.precision,
         given.device,
     )
     assert_same_arithmetic(load)

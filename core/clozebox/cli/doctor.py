@@ -31,18 +31,22 @@ LIBRARIES = (
 @click.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Check this machine and installation; exits with 1 when something is broken."""
+    """Check this machine and installation; exits with 1 when something is broken.
+
+    What a run would choose by trying it (bf16, the product, the attention kernel) is tried.
+    """
     import torch
 
-    from clozebox.training.device import has_bf16
+    from clozebox.cli.machine import findings
 
     sandbox, registry = open_sandbox(context, warn=False)
     click.echo(f"python       {platform.python_version()} on {platform.platform()}")
     for name in LIBRARIES:
         click.echo(f"{name:<12} {_version(name)}")
     for device in _devices():
-        bf16 = "bf16" if has_bf16(device) else "no bf16"
-        click.echo(f"device       {_device_name(device)}, {bf16}")
+        click.echo(f"device       {_device_name(device)}")
+        for name, found in findings(device):
+            click.echo(f"  {name:<10} {found}")
     click.echo(f"threads      {torch.get_num_threads()}")
     click.echo(f"runs         {sandbox.runs}")
     click.echo(f"cache        {sandbox.cache}")
@@ -71,5 +75,6 @@ def _device_name(device: torch.device) -> str:
     import torch
 
     if device.type == "cuda":
-        return f"{device} {torch.cuda.get_device_name(device)}"
+        memory = torch.cuda.get_device_properties(device).total_memory / 2**30
+        return f"{device} {torch.cuda.get_device_name(device)}, {memory:.0f} GiB"
     return f"cpu, {torch.backends.cpu.get_cpu_capability()}"

@@ -96,13 +96,23 @@ class Speed(Settings):
 
     device: str = "auto"
     threads: PositiveInt | None = None
-    micro_batch_size: PositiveInt | None = None
+    micro_batch_size: PositiveInt | Literal["auto"] | None = None
+    """Sequences that go through the model at once; `auto` finds the most that memory holds."""
+    attention: Literal["auto", "products", "torch", "flash", "efficient", "varlen"] = "auto"
+    """The kernel; `auto` times those that the device has. `clozebox doctor` shows them."""
+    compile: bool = False
+    """Compile the layers of the encoder (torch.compile): for GPUs. On a CPU it brings nothing."""
     keep_memory: bool = True
     """On a CPU: do not give memory back between steps (glibc only)."""
     ranks: PositiveInt = 1
     """Processes that share a step, each on a GPU of its own where there are GPUs."""
     shard: bool = False
     """Each rank holds a share of every weight and moment: for what does not fit one GPU."""
+
+    def micro_batch(self, batch_size: int) -> int:
+        """Sequences at once, of a step of ``batch_size``: all of them where no number is set."""
+        size = self.micro_batch_size
+        return min(size, batch_size) if isinstance(size, int) else batch_size
 
 
 class Phase(Settings):

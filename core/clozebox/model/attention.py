@@ -1,20 +1,22 @@
-"""What each position may look at, and the looking.
+"""What each position may look at, and how that is computed.
 
-B sequences, T tokens, D hidden size, N heads, H = D / N, S tokens that are computed.
+B sequences, T tokens, N heads, H numbers in each, S tokens that are computed.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from clozebox.model.dropout import dropout
+from clozebox.model.kernels import Kernel, fused
 from clozebox.model.unpadding import Group, Layout
+from clozebox.model.varlen import WINDOWS, Extents, Packing
 
 AttentionKind = Literal["bidirectional", "causal", "anticausal", "prefix"]
 
@@ -29,7 +31,8 @@ class Attention:
 
     ``prefix`` attention reads the first ``prefix_length`` (B,) tokens from both sides and the rest
     from the left (Dong et al., 2019, UniLM, section 2.3). Where a row packs several documents,
-    ``document_ids`` (B, T) keep every kind inside its own document.
+    ``document_ids`` (B, T) keep every kind inside its own document. ``extents`` are what the host
+    knows of both, if it does.
 
     Raises:
         ValueError: an unknown kind, or one without the tensors that it needs.
@@ -42,6 +45,7 @@ class Attention:
         *,
         prefix_length: Tensor | None = None,
         document_ids: Tensor | None = None,
+        extents: Extents | None = None,
     ) -> None:
         if kind not in get_args(AttentionKind):
             raise ValueError(f"attention kind {kind!r} is not one of {get_args(AttentionKind)}")
@@ -55,31 +59,58 @@ class Attention:
         self._attention_mask = attention_mask
         self._prefix_length = prefix_length
         self._document_ids = document_ids
+        self._given_mask: Tensor | None = None
+        # A plugin may have given its batch another mask.
+        self._extents = extents if extents and extents.attention_mask is attention_mask else None
+
+    @property
+    def mask(self) -> Tensor | None:
+        """True = may look, (B, 1, 1 or T, T); None where the kernel needs no mask.
+
+        One that is set stands in the place of what the kind would allow.
+        """
+        return self._own_mask if self._given_mask is None else self._given_mask
+
+    @mask.setter
+    def mask(self, given: Tensor) -> None:
+        self._given_mask, self.is_causal = given, False
+        for name in MADE:
+            vars(self).pop(name, None)
 
     @cached_property
-    def mask(self) -> Tensor | None:
-        """True = may look, (B, 1, 1 or T, T); None where the kernel needs no mask."""
+    def _own_mask(self) -> Tensor | None:
         real, documents = self._attention_mask, self._document_ids
         if self.is_causal or real is None:
             return None
         if self._looks_everywhere:
-            return _every_token(real)
+            return None if self._is_full else _every_token(real)
         sees = _sees(self.kind, real, self._prefix_length)
         return _with_itself(sees if documents is None else sees & _same(documents))
 
-    def __call__(self, query: Tensor, key: Tensor, value: Tensor, p: float = 0.0) -> Tensor:
+    @property
+    def _is_full(self) -> bool:
+        """Whether a device's kernel, which is faster without one, needs no mask at all."""
+        known = self._extents
+        return known is not None and known.attention_mask.device.type != "cpu" and known.are_full
+
+    def __call__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        p: float = 0.0,
+        kernel: Kernel | None = None,
+    ) -> Tensor:
         """query, key, value (B, N, T, H) -> (B, N, T, H); ``p`` of the weights are dropped."""
-        if query.device.type == "cpu":
+        if query.device.type == "cpu" and kernel in (None, "products"):
             return self.in_products(query, key, value, p)
-        return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=self.mask, dropout_p=p, is_causal=self.is_causal
-        )
+        return fused(query, key, value, self.mask, p, self.is_causal, kernel)
 
     def in_products(self, query: Tensor, key: Tensor, value: Tensor, p: float = 0.0) -> Tensor:
         """The same, one product after the other.
 
-        On a CPU torch's kernel does no better: where there is dropout it falls back to this, and
-        draws its numbers one by one; in bf16 it takes three times as long.
+        On a CPU torch's kernel seldom does better: where there is dropout it falls back to this,
+        and draws its numbers one by one; in bf16 it takes three times as long.
         """
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)  # (B, N, T, T)
         if (bias := self._bias(query.shape[-2])) is not None:
@@ -106,6 +137,8 @@ class Attention:
         """
         if self._attention_mask is None or self._attention_mask.device.type != "cpu":
             return None
+        if self._given_mask is not None or type(self) is not Attention:
+            return None  # who knows what it looks at
         real = self._attention_mask.numpy()
         lengths = real.sum(1)  # (B,)
         if not np.array_equal(real, np.arange(real.shape[1]) < lengths[:, None]):
@@ -113,21 +146,39 @@ class Attention:
         return Layout.of(lengths, real.shape[1])
 
     @cached_property
+    def packing(self) -> Packing | None:
+        """How to leave out padding on a GPU; None where the host does not know enough."""
+        known = self._extents
+        if self._given_mask is not None or type(self) is not Attention:
+            return None  # who knows what it looks at
+        told = self._document_ids is None or (known and known.document_ids is not None)
+        if known is None or not told or self.kind not in WINDOWS:
+            return None
+        return Packing.of(known, known.attention_mask.device)
+
+    @cached_property
     def parts(self) -> tuple[Attention, ...]:
         """The attention of each group of the layout."""
         return () if self.layout is None else tuple(map(self._part, self.layout.groups))
 
     def _part(self, group: Group) -> Attention:
-        def cut(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[group.rows, : group.width]
+        part = self.take(group.rows, group.width)
+        if group.is_full and (self.is_causal or self._looks_everywhere):
+            part._attention_mask = None
+        return part
 
-        prefix, needless = self._prefix_length, self.is_causal or self._looks_everywhere
-        return Attention(
-            None if group.is_full and needless else cut(self._attention_mask),
-            self.kind,
-            prefix_length=None if prefix is None else prefix[group.rows],
-            document_ids=cut(self._document_ids),
-        )
+    def take(self, rows: Tensor, width: int | None = None) -> Attention:
+        """The attention of some of the sequences, (rows,), cut to their first ``width`` tokens."""
+        taken = copy(self)  # of the same class, which may be a plugin's
+        for name in MADE:
+            vars(taken).pop(name, None)
+        taken._attention_mask = _cut(self._attention_mask, rows, width)
+        taken._document_ids = _cut(self._document_ids, rows, width)
+        taken._prefix_length = None if self._prefix_length is None else self._prefix_length[rows]
+        taken._extents = None
+        if self._given_mask is not None:
+            taken._given_mask = self._given_mask[rows][..., :width]
+        return taken
 
     def pattern(self, rows: int, length: int) -> Tensor:
         """Which position (row of the square) looks at which (column): (B, T, T) bool, to be shown.
@@ -139,6 +190,14 @@ class Attention:
         if self.mask is None:
             return torch.ones(rows, length, length, dtype=torch.bool)
         return self.mask[:, 0].expand(rows, length, length)
+
+
+MADE = ("_own_mask", "_masked_bias", "layout", "packing", "parts")
+"""What an attention makes once, of what it was given."""
+
+
+def _cut(tensor: Tensor | None, rows: Tensor, width: int | None) -> Tensor | None:
+    return None if tensor is None else tensor[rows, :width]
 
 
 def _every_token(attention_mask: Tensor) -> Tensor:
@@ -168,36 +227,3 @@ def _same(document_ids: Tensor) -> Tensor:
 def _with_itself(sees: Tensor) -> Tensor:
     """The diagonal stays: padding may have nothing real to look at, and a softmax needs one."""
     return sees | torch.eye(sees.shape[-1], dtype=torch.bool, device=sees.device)
-
-
-class MultiHeadSelfAttention(nn.Module):
-    """Scaled dot-product attention in N heads (Vaswani et al., 2017, 3.2.2)."""
-
-    def __init__(self, hidden_size: int, num_heads: int, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.dropout = dropout
-        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
-        self.output = nn.Linear(hidden_size, hidden_size)
-
-    def forward(self, hidden: Tensor, attention: Attention) -> Tensor:
-        """hidden (B, T, D) or, in the layout of the attention, (S, D) -> the same."""
-        projected = self.qkv(hidden)  # (B, T, 3D) or (S, 3D)
-        mix = self._mixed if hidden.dim() == 3 else self._mixed_in_groups
-        output: Tensor = self.output(mix(projected, attention))  # (B, T, D) or (S, D)
-        return output
-
-    def _mixed_in_groups(self, projected: Tensor, attention: Attention) -> Tensor:
-        """(S, 3D) -> (S, D)."""
-        assert attention.layout is not None
-        pairs = zip(attention.layout.groups, attention.parts, strict=True)
-        mixed = [self._mixed(group.cut(projected), part) for group, part in pairs]  # (G, width, D)
-        return torch.cat([one.flatten(0, 1) for one in mixed])
-
-    def _mixed(self, projected: Tensor, attention: Attention) -> Tensor:
-        """(B, T, 3D) -> (B, T, D)."""
-        rows, width, _ = projected.shape
-        heads = projected.view(rows, width, 3, self.num_heads, -1)  # (B, T, 3, N, H)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, N, T, H)
-        mixed = attention(query, key, value, self.dropout if self.training else 0.0)  # (B, N, T, H)
-        return mixed.transpose(1, 2).flatten(2)  # (B, T, D)

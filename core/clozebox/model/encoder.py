@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clozebox.components import ModelShape
-from clozebox.model.attention import Attention, MultiHeadSelfAttention
+from clozebox.model.attention import Attention
 from clozebox.model.dropout import Dropout
 from clozebox.model.flops import encoder_flops
+from clozebox.model.self_attention import MultiHeadSelfAttention
+from clozebox.model.unpadding import LaidOut
 
 LayerNormPlace = Literal["post", "pre"]
 
@@ -74,12 +76,25 @@ class BertEncoder(Encoder):
 
     def forward(self, embedded: Tensor, attention: Attention) -> Tensor:
         """embedded (B, T, D) -> (B, T, D), and 0 at padding where that was left out."""
-        layout = attention.layout if self.leaves_out_padding else None
+        layout = self._layout(embedded, attention)
         hidden = embedded if layout is None else layout.lay_out(embedded)  # (S, D)
         for layer in self.layers:
             hidden = layer(hidden, attention)
         output: Tensor = self.final_norm(hidden)
         return output if layout is None else layout.put_back(output)  # (B, T, D)
+
+    def _layout(self, embedded: Tensor, attention: Attention) -> LaidOut | None:
+        """Which tokens are computed; None for all of them."""
+        if not self.leaves_out_padding:
+            return None
+        first = self.layers[0]
+        assert isinstance(first, PostNormLayer)
+        mixing = first.attention
+        if mixing.kernel != "varlen":
+            return attention.layout
+        # That kernel drops nothing out.
+        usable = mixing.variable_length.takes(embedded) and not (self.training and mixing.dropout)
+        return attention.packing if usable else None
 
     def hidden_states(self, embedded: Tensor, attention: Attention) -> list[Tensor]:
         """embedded (B, T, D) -> L + 1 times (B, T, D)."""

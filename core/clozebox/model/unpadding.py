@@ -38,13 +38,29 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class LaidOut:
     """Which S of the B * T tokens are computed, and in what order."""
 
-    groups: tuple[Group, ...]
     place: Tensor  # (S,): into the B * T flattened ones, each once
     padded: tuple[int, int]
     """B and T."""
+
+    def lay_out(self, padded: Tensor) -> Tensor:
+        """(B, T, ...) -> (S, ...)."""
+        return padded.flatten(0, 1).index_select(0, self.place)
+
+    def put_back(self, laid_out: Tensor) -> Tensor:
+        """(S, ...) -> (B, T, ...), and 0 where nothing was computed."""
+        rows, width = self.padded
+        flat = laid_out.new_zeros(rows * width, *laid_out.shape[1:])
+        return flat.index_copy(0, self.place, laid_out).view(rows, width, *laid_out.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class Layout(LaidOut):
+    """In groups of about one length: what pays on a CPU."""
+
+    groups: tuple[Group, ...]
 
     @classmethod
     def of(cls, lengths: np.ndarray, width: int) -> Layout | None:
@@ -65,14 +81,4 @@ class Layout:
             for part, most in zip(parts, widths, strict=True)
         ]
         place = torch.from_numpy(np.concatenate(places))
-        return cls(tuple(groups), place, (len(lengths), width))
-
-    def lay_out(self, padded: Tensor) -> Tensor:
-        """(B, T, ...) -> (S, ...)."""
-        return padded.flatten(0, 1).index_select(0, self.place)
-
-    def put_back(self, laid_out: Tensor) -> Tensor:
-        """(S, ...) -> (B, T, ...), and 0 where nothing was computed."""
-        rows, width = self.padded
-        flat = laid_out.new_zeros(rows * width, *laid_out.shape[1:])
-        return flat.index_copy(0, self.place, laid_out).view(rows, width, *laid_out.shape[1:])
+        return cls(place, (len(lengths), width), tuple(groups))

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from clozebox.data import Rows, Vocabulary, uniform, words
-from clozebox.model import Attention
+from clozebox.model import Attention, AttentionKind, Extents, to_device
 from clozebox.pretraining.view import IGNORE_INDEX, View
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Batch:
     """The share of the budget that is spent, for what changes over training."""
     document_ids: Tensor | None = None
     """(B, T), where a row packs several documents, each with its own [CLS] and [SEP]."""
+    extents: Extents | None = None
+    """What the host knows of ``attention_mask``, so that no device need be asked."""
 
     @classmethod
     def of(
@@ -60,13 +62,13 @@ class Batch:
         """Rows of the data side, on the training device."""
 
         def put(array: object) -> Tensor:
-            return torch.as_tensor(array).to(device, non_blocking=True)
+            return to_device(torch.as_tensor(array), device)
 
-        label = rows.pair_label
+        label, attention_mask = rows.pair_label, put(rows.attention_mask)
         return cls(
             input_ids=put(rows.input_ids),
             token_type_ids=put(rows.token_type_ids),
-            attention_mask=put(rows.attention_mask),
+            attention_mask=attention_mask,
             special_tokens_mask=put(rows.special_tokens_mask),
             pair_label=None if label is None else put(label),
             vocabulary=vocabulary,
@@ -75,6 +77,7 @@ class Batch:
             first=first,
             stream=stream,
             progress=progress,
+            extents=Extents(attention_mask, rows.attention_mask.sum(1)),
         )
 
     def part(self, begin: int, count: int, progress: float, *, with_masks: bool) -> Batch:
@@ -83,7 +86,7 @@ class Batch:
         ``with_masks``, they keep the masked view that was made of all; it is not made again.
         """
         rows = slice(begin, begin + count)
-        sliced = {name: getattr(self, name)[rows] for name in self._tensors}
+        sliced = self._of_rows(rows, rows)
         part = replace(self, first=self.first + begin, progress=progress, **sliced)
         if with_masks and self.masking is not None:
             vars(part)["masked"] = self.masked.part(rows, part._both_sides)  # as if asked for
@@ -91,10 +94,16 @@ class Batch:
 
     def take(self, rows: np.ndarray) -> Batch:
         """The batch of some of the rows, in order; each keeps its masks."""
-        index = torch.from_numpy(rows).to(self.input_ids.device, non_blocking=True)
-        taken = {name: getattr(self, name)[index] for name in self._tensors}
+        index = to_device(torch.from_numpy(rows), self.input_ids.device)
         which = rows if self.rows is None else self.rows[rows]
-        return replace(self, rows=which, **taken)
+        return replace(self, rows=which, **self._of_rows(rows, index))
+
+    def _of_rows(self, rows: slice | np.ndarray, index: slice | Tensor) -> dict[str, Any]:
+        """Every field of some of the sequences; ``index`` says which on the device."""
+        found: dict[str, Any] = {name: getattr(self, name)[index] for name in self._tensors}
+        if self.extents is not None and self.extents.attention_mask is self.attention_mask:
+            found["extents"] = self.extents.part(rows, found["attention_mask"])
+        return found
 
     @cached_property
     def _tensors(self) -> list[str]:
@@ -122,8 +131,7 @@ class Batch:
         number = count if rows is None else int(rows.max()) + 1
         drawn = draw(self.seed, f"{self.stream}/{name}", self.first, number, width)
         numbers = torch.from_numpy(drawn if rows is None else drawn[rows])
-        device = self.input_ids.device
-        return numbers if device.type == "cpu" else numbers.to(device, non_blocking=True)
+        return to_device(numbers, self.input_ids.device)
 
     @cached_property
     def plain(self) -> View:
@@ -138,7 +146,7 @@ class Batch:
 
     @cached_property
     def _both_sides(self) -> Attention:
-        return Attention(self.attention_mask, document_ids=self.document_ids)
+        return self._attention("bidirectional")
 
     @cached_property
     def masked(self) -> View:
@@ -158,14 +166,16 @@ class Batch:
     @cached_property
     def causal(self) -> View:
         """Each token is shown what stands before it, and predicts the token after it."""
-        attention = Attention(self.attention_mask, "causal", document_ids=self.document_ids)
-        return self._one_sided(attention, step=+1)
+        return self._one_sided(self._attention("causal"), step=+1)
 
     @cached_property
     def anticausal(self) -> View:
         """Each token is shown what stands after it, and predicts the token before it."""
-        attention = Attention(self.attention_mask, "anticausal", document_ids=self.document_ids)
-        return self._one_sided(attention, step=-1)
+        return self._one_sided(self._attention("anticausal"), step=-1)
+
+    def _attention(self, kind: AttentionKind) -> Attention:
+        mask, documents = self.attention_mask, self.document_ids
+        return Attention(mask, kind, document_ids=documents, extents=self.extents)
 
     def prefix(self, prefix_length: Tensor) -> View:
         """The first ``prefix_length`` (B,) tokens are shown whole; the rest is read as ``causal``.

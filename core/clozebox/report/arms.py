@@ -44,7 +44,7 @@ class ArmRuns:
         return math.fsum(spent) / len(spent) if spent else None
 
 
-def grouped(runs: Sequence[RunRecord]) -> list[ArmRuns]:
+def grouped(runs: Sequence[RunRecord]) -> tuple[ArmRuns, ...]:
     """By arm; runs of one arm with different settings are never pooled but told apart by hash.
 
     Runs that never got to an evaluation do not tell: they measure nothing that could be pooled.
@@ -58,10 +58,10 @@ def grouped(runs: Sequence[RunRecord]) -> list[ArmRuns]:
         mixed = len(prints.get(run.arm, ())) > 1
         name = f"{run.arm}@{run.resolved['fingerprint'][:6]}" if mixed else run.arm
         groups.setdefault(name, []).append(run)
-    return [ArmRuns(name, tuple(members)) for name, members in groups.items()]
+    return tuple(ArmRuns(name, tuple(members)) for name, members in groups.items())
 
 
-def with_first(arms: list[ArmRuns], name: str) -> list[ArmRuns]:
+def with_first(arms: Sequence[ArmRuns], name: str) -> tuple[ArmRuns, ...]:
     """The arm ``name`` first, which makes it the baseline.
 
     Raises:
@@ -73,10 +73,10 @@ def with_first(arms: list[ArmRuns], name: str) -> list[ArmRuns]:
             f"no arm is named {name!r}{did_you_mean(name, names)}; the arms are {', '.join(names)}"
         )
     first = arms[names.index(name)]
-    return [first, *(arm for arm in arms if arm is not first)]
+    return (first, *(arm for arm in arms if arm is not first))
 
 
-def best_first(arms: Sequence[ArmRuns], metric: str, lower_is_better: bool) -> list[ArmRuns]:
+def best_first(arms: Sequence[ArmRuns], metric: str, lower_is_better: bool) -> tuple[ArmRuns, ...]:
     """By the mean of ``metric``; those that have none come last, in their own order."""
 
     def place(arm: ArmRuns) -> float:
@@ -86,4 +86,4 @@ def best_first(arms: Sequence[ArmRuns], metric: str, lower_is_better: bool) -> l
         mean = math.fsum(values) / len(values)
         return mean if lower_is_better else -mean
 
-    return sorted(arms, key=place)
+    return tuple(sorted(arms, key=place))

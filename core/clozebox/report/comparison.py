@@ -22,6 +22,7 @@ from clozebox.report.statistics import (
     holm,
     paired_difference,
 )
+from clozebox.report.winners import Winner, choosing_seeds, fresh_runs, read_findings, winners_in
 
 DEFAULT_METRIC = "eval/cloze_loss"
 
@@ -45,7 +46,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Arms in the order of the experiment, baseline first; of a search, the best trial first."""
+    """Arms in the order of the experiment, baseline first.
+
+    Of a search they are its winners on fresh seeds; before there are such, all of its trials, the
+    best first, which are not tested.
+    """
 
     folder: Path
     arms: tuple[ArmRuns, ...]
@@ -53,6 +58,10 @@ class Comparison:
     """The metric that the verdict is about."""
     effect: float | None = None
     """The smallest difference that would matter, if somebody said so."""
+    trials: tuple[ArmRuns, ...] = ()
+    """Of a search: each on the seed that all trials were chosen on, the best first."""
+    winners: tuple[Winner, ...] = ()
+    """Of a search: what its arms were drawn as; empty while none has a run on a fresh seed."""
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -81,9 +90,18 @@ class Comparison:
         return [run for arm in self.arms for run in arm.runs]
 
     @property
-    def is_search(self) -> bool:
+    def trial_runs(self) -> list[RunRecord]:
+        return [run for trial in self.trials for run in trial.runs]
+
+    @property
+    def every_run(self) -> list[RunRecord]:
+        """Those of the arms, and those of the trials that they were chosen from."""
+        return [*self.runs, *self.trial_runs] if self.winners else self.runs
+
+    @property
+    def ranks_trials(self) -> bool:
         """Whether the arms are trials of a search: one seed each, chosen by what came before."""
-        return any(run.resolved.get("trial") is not None for run in self.runs)
+        return bool(self.trials) and not self.winners
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -166,13 +184,26 @@ def compare_runs(
         )
     planned = str(runs[0].resolved.get("metric") or DEFAULT_METRIC)
     known = _known_metric(runs, metric, planned)
-    comparison = Comparison(folder, tuple(grouped(runs)), known, effect)
-    arms = list(comparison.arms)
-    if comparison.is_search:
-        arms = best_first(arms, known, comparison.lower_is_better(known) is not False)
+    comparison = Comparison(folder, grouped(runs), known, effect)
+    if any(run.trial is not None for run in runs):
+        comparison = _of_search(comparison, runs)
     if baseline is not None:
-        arms = with_first(arms, baseline)
-    return Comparison(folder, tuple(arms), known, effect)
+        comparison = replace(comparison, arms=with_first(comparison.arms, baseline))
+    return comparison
+
+
+def _of_search(comparison: Comparison, runs: Sequence[RunRecord]) -> Comparison:
+    findings, metric = read_findings(comparison.folder), comparison.metric
+    chosen_on = choosing_seeds(runs, findings)
+    searched = [run for run in runs if run.trial is None or run.seed in chosen_on]
+    lower = comparison.lower_is_better(metric) is not False
+    trials = best_first(grouped(searched), metric, lower)
+    arms = list(dict.fromkeys(str(run.resolved["arm"]) for run in runs))
+    winners = () if findings is None else winners_in(findings, arms)
+    fresh = grouped(fresh_runs(runs, winners, chosen_on))
+    if not fresh:
+        return replace(comparison, arms=trials, trials=trials)
+    return replace(comparison, arms=fresh, trials=trials, winners=winners)
 
 
 def _known_metric(runs: Sequence[RunRecord], metric: str | None, planned: str) -> str:

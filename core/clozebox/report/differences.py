@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 INSTRUMENT = ("tokenizer.", "corpus.", "train.seq_length", "train.held_out", "evaluation.")
 """Where keys begin that fix which tokens are guessed, and so what a loss per token means."""
-OWN_INSTRUMENT = ("masking.", "train.examples")
+EXAMPLES = "train.examples"
+OWN_INSTRUMENT = ("masking.", EXAMPLES)
 """The same for what an objective measures of itself: it guesses the blanks that it trains on."""
 EVALUATIONS = "evaluation."
 ONLY_OF_PAIRS = "train.short_seq_prob"
@@ -36,9 +37,7 @@ def instrument_differences(
     keys: tuple[str, ...] = INSTRUMENT
     if is_own(metric, baseline):
         keys += OWN_INSTRUMENT
-        if MISSING in (texts := found.get(ONLY_OF_PAIRS, ())):
-            kinds = ("single" if text == MISSING else "pairs" for text in texts)
-            found["train.examples"] = tuple(kinds)
+        found = _with_kinds_of_example(found, baseline, arm)
     task = _task_of(metric, baseline)
     return {
         key: texts
@@ -48,6 +47,20 @@ def instrument_differences(
         and not (key.startswith(EVALUATIONS) and MISSING in texts)
         and not (key.startswith(EVALUATIONS) and task and not key.startswith(task))
     }
+
+
+def _with_kinds_of_example(
+    found: Mapping[str, tuple[str, ...]], baseline: ArmRuns, arm: ArmRuns
+) -> dict[str, tuple[str, ...]]:
+    """``train.examples = "auto"`` comes to whatever the objectives of an arm ask for."""
+    kinds = tuple(str(one.runs[0].resolved.get("examples", "")) for one in (baseline, arm))
+    if not all(kinds):  # a run of before it was recorded: only pairs have this other setting
+        texts = found.get(ONLY_OF_PAIRS, ())
+        if MISSING not in texts:
+            return dict(found)
+        kinds = tuple("single" if text == MISSING else "pairs" for text in texts)
+    rest = {key: texts for key, texts in found.items() if key != EXAMPLES}
+    return rest if len(set(kinds)) == 1 else {**rest, EXAMPLES: kinds}
 
 
 def _task_of(metric: str, arm: ArmRuns) -> str | None:

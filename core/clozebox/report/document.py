@@ -32,7 +32,8 @@ def as_document(
         "budget": comparison.budget,
         "metric": comparison.metric,
         "baseline": comparison.baseline.name,
-        "is_search": comparison.is_search,
+        "is_search": comparison.ranks_trials,
+        "winners": [vars(winner) for winner in comparison.winners],
         "summary": summary(comparison),
         "notes": notes(comparison),
         "arms": [
@@ -55,7 +56,7 @@ def as_document(
                 "path": os.path.relpath(run.path, start),
                 "final": {name: _number(value) for name, value in run.final.items()},
             }
-            for run in comparison.runs
+            for run in comparison.every_run
         ],
         "search": search_documents(comparison),
         "metrics": [_metric(comparison, metric, most_points) for metric in comparison.metrics],

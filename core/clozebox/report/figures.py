@@ -42,9 +42,10 @@ def drawings(comparison: Comparison) -> Iterator[Drawing]:
     for cost in COSTS:
         if any(arm.mean_cost(cost) for arm in comparison.arms):
             yield f"curves-{cost}", HALF, partial(_curves, comparison, metric, cost)
-    if comparison.is_search:
+    if comparison.trials:
         for search in read_searches(comparison.folder):
             yield from _of_search(search, metric)
+    if comparison.ranks_trials:
         return
     for one in comparison.metrics:
         if any(row.difference is not None for row in comparison.rows(one)):

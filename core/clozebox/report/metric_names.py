@@ -6,8 +6,11 @@ CONTROLS = ("_random", "_majority")
 """Endings of what a yardstick measures beside the model, of fresh weights or a constant answer."""
 UNITS = {
     "nats": ("loss", "nats", "excess"),
-    "points": ("accuracy", "f1", "score", "correlation", "auc"),
-    "": ("perplexity", "error", "bits"),
+    "points": (
+        *("accuracy", "f1", "match", "precision", "recall", "score", "auc"),
+        *("correlation", "matthews", "pearson", "spearman"),
+    ),
+    "": ("perplexity", "error", "bits", "mse"),
 }
 RISING = UNITS["points"]
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from clozebox.report.comparison import Comparison, Row
 from clozebox.report.provenance import provenance_notes
 from clozebox.report.records import COSTS
+from clozebox.report.search_summary import winner_notes
 
 STATES = {
     "running": "is running",
@@ -20,8 +21,9 @@ SEEDS_FOR_SIGN_FLIP = 6
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """Remarks on the comparison of the main metric, the costs first."""
+    """Remarks on the comparison of the main metric: what was chosen, then the costs."""
     return [
+        *winner_notes(comparison),
         *_cost_notes(comparison),
         *provenance_notes([run for arm in comparison.arms for run in arm.finished]),
         *_unfinished_notes(comparison),
@@ -57,7 +59,7 @@ def _cost_notes(comparison: Comparison) -> list[str]:
 
 def _unfinished_notes(comparison: Comparison) -> list[str]:
     unfinished = [run for arm in comparison.arms for run in arm.unfinished]
-    if comparison.is_search and unfinished:
+    if comparison.ranks_trials and unfinished:
         states = Counter(run.state for run in unfinished)
         said = _listed([f"{n} {state}" for state, n in states.most_common()])
         return [f"Left out: trials that were pruned or did not finish ({said})."]
@@ -101,7 +103,7 @@ def _unlike_notes(comparison: Comparison) -> list[str]:
 def _seed_notes(comparison: Comparison) -> list[str]:
     paired = (
         []
-        if comparison.is_search
+        if comparison.ranks_trials
         else [
             row.difference.estimate.n
             for row in comparison.rows(comparison.metric)

@@ -86,8 +86,9 @@ def _embedded(document: object) -> str:
 
 def _facts(comparison: Comparison) -> str:
     done = sum(len(arm.finished) for arm in comparison.arms)
-    kind = "trials" if comparison.is_search else "arms"
+    kind = "trials" if comparison.ranks_trials else "arms"
     counts = f"{len(comparison.arms)} {kind}, {done} of {len(comparison.runs)} runs done"
+    counts += f", chosen from {len(comparison.trials)} trials" if comparison.winners else ""
     training = sum(run.state == "running" for run in comparison.runs)
     counts += f", {training} in training" if training else ""
     newest = max((str(run.status.get("updated", "")) for run in comparison.runs), default="")
@@ -112,7 +113,7 @@ def _sentence(text: str) -> str:
 
 
 def _result(comparison: Comparison) -> str:
-    search = comparison.is_search
+    search = comparison.ranks_trials
     table = trials_table(comparison) if search else result_table(comparison, comparison.metric)
     return arms_table(table, _drawn(comparison))
 
@@ -120,11 +121,11 @@ def _result(comparison: Comparison) -> str:
 def _drawn(comparison: Comparison) -> list[str]:
     """The arms whose curves are drawn: of a search, the best trials."""
     names = [arm.name for arm in comparison.arms]
-    return names[:COLOURS] if comparison.is_search else names
+    return names[:COLOURS] if comparison.ranks_trials else names
 
 
 def _sections(comparison: Comparison) -> Iterator[str]:
-    if comparison.is_search:
+    if comparison.ranks_trials:
         yield _section(comparison, cost_table(comparison), is_long=True)
         return
     tasks, every = task_table(comparison), metrics_table(comparison)
@@ -135,6 +136,8 @@ def _sections(comparison: Comparison) -> Iterator[str]:
     yield _section(comparison, efficiency_table(comparison))
     yield _section(comparison, cost_table(comparison))
     yield _section(comparison, differences_table(comparison))
+    if comparison.winners:
+        yield _section(comparison, trials_table(comparison), is_long=True)
 
 
 def _section(comparison: Comparison, table: Table | None, is_long: bool = False) -> str:
@@ -153,10 +156,10 @@ def _folded(title: str, content: str) -> str:
 def _runs(comparison: Comparison, start: Path) -> str:
     names = ("arm", "run", "state", "step", "reason")
     head = "".join(f'<th class="label">{name}</th>' for name in names)
-    rows = "\n".join(_run(run, start) for run in comparison.runs)
+    runs = comparison.every_run
+    rows = "\n".join(_run(run, start) for run in runs)
     table = html_table("one folder per run", head, rows)
-    many = len(comparison.runs) > MANY_RUNS
-    return _folded(f"All {len(comparison.runs)} runs", table) if many else table
+    return _folded(f"All {len(runs)} runs", table) if len(runs) > MANY_RUNS else table
 
 
 def _run(run: RunRecord, start: Path) -> str:

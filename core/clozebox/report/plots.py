@@ -81,7 +81,7 @@ def colour(arm: int) -> str:
 
 def draw_curves(axes: Any, comparison: Comparison, metric: str, cost: str) -> None:
     """The mean over finished seeds with the band of its 95 % interval, for each arm."""
-    most = MOST_TRIALS if comparison.is_search else len(comparison.arms)
+    most = MOST_TRIALS if comparison.ranks_trials else len(comparison.arms)
     for i, arm in enumerate(comparison.arms[:most]):
         points = [p for p in learning_curve(arm, metric) if cost in p.cost]
         x = [point.cost[cost] for point in points]

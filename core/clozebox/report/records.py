@@ -41,13 +41,20 @@ class RunRecord:
     """Whether a process is training it now."""
     drawn: dict[str, Any] = field(default_factory=dict)
     """The values that a search gave it; empty where the arms are the plan."""
+    called: str | None = None
+    """The arm of a comparison that it stands for, where that has another name."""
 
     @property
     def arm(self) -> str:
         """A trial of a search goes by its folder: many trials share the name of one arm."""
-        if self.resolved.get("trial") is not None:
-            return self.path.parent.name
-        return str(self.resolved["arm"])
+        if self.called is not None:
+            return self.called
+        return str(self.resolved["arm"]) if self.trial is None else self.path.parent.name
+
+    @property
+    def trial(self) -> int | None:
+        """Its number in the search of its arm; None where the arms are the plan."""
+        return self.resolved.get("trial")
 
     @property
     def seed(self) -> int:

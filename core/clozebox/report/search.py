@@ -1,4 +1,8 @@
-"""What a search's study database knows: its trials, what they drew, and what mattered."""
+"""What is known of a search: its trials, what they drew, and what mattered.
+
+``search.json`` tells it all, wherever the study is kept; while the first sweep goes on, or another
+writes the study, its database does.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clozebox.report.winners import FINDINGS, read_findings
+
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 STUDY = "study.db"
-LEAST_FOR_IMPORTANCE = 4
+LEAST_FOR_IMPORTANCE = 10
 """Finished trials, below which no importance is computed: it would be noise."""
 
 
@@ -73,7 +79,10 @@ class Search:
 
 
 def read_searches(folder: Path) -> list[Search]:
-    """The searches in ``<folder>/study.db``; none for a plan, or where it is kept elsewhere."""
+    """One for each arm; none for a plan, or while it is kept in another database alone."""
+    findings = read_findings(folder)
+    if findings is not None and not _is_newer(folder / STUDY, folder / FINDINGS):
+        return [_search_told(findings, arm) for arm in findings["arms"]]
     if not (folder / STUDY).is_file():
         return []
     import optuna
@@ -82,6 +91,36 @@ def read_searches(folder: Path) -> list[Search]:
         names = sorted(optuna.get_all_study_names(storage))
         studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
         return [_search(s) for s in studies if any(trial.params for trial in s.get_trials(False))]
+
+
+def _is_newer(one: Path, other: Path) -> bool:
+    return one.is_file() and one.stat().st_mtime_ns > other.stat().st_mtime_ns
+
+
+def _search_told(findings: Mapping[str, Any], arm: str) -> Search:
+    """A search as ``search.json`` tells it."""
+    found = findings["arms"][arm]
+    goals = (findings["direction"] != "maximize",) + (True,) * ("against" in findings)
+    drawn = {key for trial in found["trials"] for key in trial["params"]}
+    return Search(
+        name=f"{findings['experiment']}/{arm}",
+        minimized=goals,
+        trials=tuple(_trial_told(trial) for trial in found["trials"]),
+        space=tuple(
+            Dimension(key, "choice", tuple(given["choices"]))
+            if "choices" in given
+            else Dimension(key, "log" if given["log"] else "linear")
+            for key, given in sorted(findings["space"].items())
+            if key in drawn
+        ),
+        importance=found["importance"] or {},
+    )
+
+
+def _trial_told(trial: Mapping[str, Any]) -> Trial:
+    judged = (trial["value"],) if trial["cost"] is None else (trial["value"], trial["cost"])
+    values = () if trial["value"] is None else judged
+    return Trial(trial["trial"], trial["state"], values, trial["params"], trial["folder"])
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from clozebox.report.search import Search, Trial, read_searches
 
 def search_documents(comparison: Comparison) -> list[dict[str, Any]]:
     """One for each study; none for a plan."""
-    if not comparison.is_search:
+    if not comparison.trials:
         return []
-    runs = {os.path.relpath(run.path, comparison.folder): run for run in comparison.runs}
+    runs = {os.path.relpath(run.path, comparison.folder): run for run in comparison.trial_runs}
     arms = list(dict.fromkeys(str(run.resolved["arm"]) for run in _in_order(comparison)))
     searches = [_search(found, runs) for found in read_searches(comparison.folder)]
     return sorted(searches, key=lambda one: arms.index(one["name"]) if one["name"] in arms else -1)
@@ -22,7 +22,7 @@ def search_documents(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _in_order(comparison: Comparison) -> list[RunRecord]:
     """As the experiment lists its arms, which its trials, the best first, are not."""
-    return sorted(comparison.runs, key=lambda run: int(run.resolved["arm_index"]))
+    return sorted(comparison.trial_runs, key=lambda run: int(run.resolved["arm_index"]))
 
 
 def _search(found: Search, runs: dict[str, RunRecord]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def differences_table(comparison: Comparison) -> Table | None:
 
 def all_tables(comparison: Comparison, everything: bool = False) -> list[Table]:
     """Those that have something to say; the intervals of every metric only with ``everything``."""
-    if comparison.is_search:
+    if comparison.ranks_trials:
         return [trials_table(comparison)]
     alone = len(comparison.arms) == 1
     tables = (
@@ -170,5 +170,6 @@ def all_tables(comparison: Comparison, everything: bool = False) -> list[Table]:
         metrics_table(comparison) if alone or everything else None,
         cost_table(comparison),
         differences_table(comparison),
+        trials_table(comparison) if comparison.winners else None,
     )
     return [table for table in tables if table is not None]

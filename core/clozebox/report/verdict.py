@@ -25,7 +25,7 @@ class Verdict:
 
 def verdicts(comparison: Comparison, metric: str) -> list[Verdict]:
     """One per arm beyond the baseline; none on the trials of a search, which are chosen by luck."""
-    if comparison.is_search:
+    if comparison.ranks_trials:
         return []
     rows = comparison.rows(metric)
     tested = sum(row.p is not None for row in rows)
@@ -111,7 +111,7 @@ def _cannot_be_told_apart(difference: PairedDifference, p: float, other: str, te
 
 def summary(comparison: Comparison) -> list[str]:
     """The verdict on the main metric, or the level itself where there is only one arm."""
-    if comparison.is_search:
+    if comparison.ranks_trials:
         return search_summary(comparison)
     if len(comparison.arms) > 1:
         return [v.sentence for v in verdicts(comparison, comparison.metric)]

@@ -118,7 +118,7 @@ def _seconds_for_a_flop(training: Training) -> float:
 
     arm = training.arm
     objectives = training.model.named(arm.objectives_at(0.0))
-    most = min(arm.speed.micro_batch_size or arm.train.batch_size, arm.train.batch_size)
+    most = arm.speed.micro_batch(arm.train.batch_size)
 
     def seconds_of(rows: int) -> float:
         batch = training.batch(0, rows)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
@@ -29,7 +27,7 @@ FEWEST = 10
 def write_findings(
     workspace: Workspace, plan: Sequence[PlannedRun], trials: Trials, result: SweepResult
 ) -> None:
-    """Write ``search.json``, anew at the end of each sweep.
+    """Write ``search.json``, anew when the trials have ended and at the end of each sweep.
 
     ``{metric, direction, against, space, arms: {arm: {trials, importance, best}}}``. A trial holds
     its number, folder, state, params, value, cost, reason and, by evaluation, intermediate values:
@@ -57,14 +55,6 @@ def write_findings(
             "arms": arms,
         },
     )
-
-
-def read_findings(folder: Path) -> dict[str, Any] | None:
-    """What `write_findings` wrote below an experiment's folder of runs; None where nothing is."""
-    try:
-        return dict(json.loads((folder / FILE).read_text("utf-8")))
-    except FileNotFoundError:
-        return None
 
 
 def _trial(run: PlannedRun, trial: FrozenTrial) -> dict[str, Any]:
@@ -111,8 +101,11 @@ def _importance(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # experimental; and of trials that are alike
-        found: Mapping[str, float] = optuna.importance.get_param_importances(study)
-    return dict(found) or None
+        try:
+            found: Mapping[str, float] = optuna.importance.get_param_importances(study)
+        except (RuntimeError, ValueError):  # every trial drew the same, or came to the same
+            return None
+    return {key: share for key, share in found.items() if math.isfinite(share)} or None
 
 
 def _number(value: float) -> float | None:

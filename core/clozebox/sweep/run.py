@@ -118,6 +118,7 @@ def run_sweep(
         result = SweepResult(tally, best, leg.stopped_by)
         through = leg.stopped_by is None and tally.ended == tally.planned
         if sweep.space and sweep.fresh_seeds and through and best:
+            write_findings(workspace, plan, leg.queue.trials, result)  # who is followed from now on
             again = fresh_plan(experiment, with_values(best))
             print(_heading(len(best), sweep.fresh_seeds), file=crew.stream, flush=True)
             second = crew.train(again)

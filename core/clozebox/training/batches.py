@@ -36,10 +36,17 @@ class Batches:
         self._device = device
         self._cached_block = lru_cache(maxsize=2)(self._fetch)
 
-    def batch(self, first: int, count: int, progress: float) -> Batch:
-        """Examples ``first .. first + count``; ``progress`` is the share of the budget spent."""
+    def batch(self, first: int, count: int, progress: float, own: range | None = None) -> Batch:
+        """Examples ``first .. first + count``; ``progress`` is the share of the budget spent.
+
+        Where others train too, ``own`` are the examples of this rank in the step: of those beyond,
+        which a block would hold too, most are not its to read.
+        """
         size = max(BLOCK // count, 1) * count
-        begin = first // size * size
+        start = 0 if own is None else own.start
+        begin = start + (first - start) // size * size
+        if own is not None:
+            size = min(size, own.stop - begin)
         if size == count or first + count > begin + size:
             return self._fetch(first, count, progress)
         # A rate that moves is that of the step, and not of the block.

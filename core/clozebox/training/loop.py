@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,11 +10,12 @@ from clozebox.config.settings import Train
 from clozebox.evaluation import EVALUATION_SEED, EvaluationTask, Yardsticks
 from clozebox.training.budget import Clock, Plan, Spent
 from clozebox.training.meter import Meter
+from clozebox.training.micro_batch import fitted
 from clozebox.training.optimizer import lr_at
 from clozebox.training.record import Record
 from clozebox.training.seeds import seed_globals
 from clozebox.training.setup import Training
-from clozebox.training.step import train_step
+from clozebox.training.step import StepSums, train_step
 from clozebox.training.stopping import StopRequest
 
 
@@ -77,10 +78,7 @@ def train(
     while (before := progress.share) < 1:
         lr = lr_at(before, arm.optim)
         training.optimizer.set_lr(lr)
-        # Each rank drops out on its own, as each micro-batch does.
-        seed_globals(training.seed, "step", spent.step, *world.own_draws)
-        objectives = training.model.named(arm.objectives_at(before))
-        meter.add(train_step(training, objectives, training.batches(spent.step, before, world)))
+        meter.add(fitted(training, partial(_step, training, spent.step, before)))
         spent.step += 1
         clock.tick()
         stop.agree(world)
@@ -95,16 +93,46 @@ def train(
         with clock.paused():
             if due.logs:
                 record.log(spent, meter.take(), lr)
+            saves = due.saves or stop.agreed is not None
+            # The last step is kept before it is evaluated, so that a stop in the middle of that
+            # costs no step. Of any other step a resumed run would not make up for the evaluation.
+            if saves and now == 1:
+                _keep(record, save)
             if due.evaluates:
-                result = evaluate(training, yardsticks.due(now))
+                with stop.during(partial(record.finishes_evaluation, spent)):
+                    result = evaluate(training, yardsticks.due(now))
                 record.log_evaluation(spent, result)
-            if due.saves or stop.agreed:
-                record.sync()
-                save()
+            if saves and now < 1:
+                _keep(record, save)
             world.wait()  # for rank 0, which does all of this
         if stop.agreed and now < 1:
             return None
-    return result or evaluate(training, yardsticks.due(1))
+    if not result:  # stopped after its last step, and taken up again
+        with stop.during(partial(record.finishes_evaluation, spent)):
+            result = evaluate(training, yardsticks.due(1))
+        if not _is_on_record(training, spent.step, result):
+            record.log_evaluation(spent, result)
+    record.sync()
+    return result
+
+
+def _keep(record: Record, save: Callable[[], None]) -> None:
+    record.sync()
+    save()
+
+
+def _is_on_record(training: Training, step: int, metrics: Mapping[str, float]) -> bool:
+    lines = training.run.metrics()
+    return any(line["step"] == step and not metrics.keys().isdisjoint(line) for line in lines)
+
+
+def _step(training: Training, step: int, progress: float) -> StepSums:
+    """Optimizer step ``step``, when ``progress`` of the budget is spent: a function of these."""
+    world = training.world
+    # Each rank drops out on its own, as each micro-batch does.
+    seed_globals(training.seed, "step", step, *world.own_draws)
+    objectives = training.model.named(training.arm.objectives_at(progress))
+    return train_step(training, objectives, training.batches(step, progress, world))
 
 
 def settle(training: Training, progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from inspect import unwrap
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,11 @@ class GuardedAdamW(torch.optim.AdamW):
     so that no step waits for the host; the loop reads it at log points and stops the run there.
     """
 
+    # torch hides these from its compiler, and imports it to do so: longer than torch itself takes.
+    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
     def __init__(self, model: nn.Module, config: Optim) -> None:
         super().__init__(
             parameter_groups(model, config.weight_decay),
@@ -28,17 +34,34 @@ class GuardedAdamW(torch.optim.AdamW):
             fused=True,
         )
         device = next(model.parameters()).device
+        self.updates = 0
+        """Begun in this process."""
         self.grad_scale: Tensor | None = None
         self.found_inf = torch.zeros((), device=device)
 
     def guard(self, grad_norm: Tensor) -> None:
-        """Refuse this step and all later ones unless ``grad_norm`` is finite."""
+        """Refuse this step and all later ones unless ``grad_norm`` is finite.
+
+        What the update needs is allocated here: if memory runs out, no weight has moved yet.
+        """
+        self._make_moments()
+        self.updates += 1
         self.found_inf = torch.maximum(self.found_inf, (~grad_norm.isfinite()).float())
 
     @property
     def refused(self) -> bool:
         """Whether a step was refused. Waits for the device."""
         return bool(self.found_inf.item())
+
+    def _make_moments(self) -> None:
+        learning = [one for group in self.param_groups for one in group["params"]]
+        for parameter in learning:
+            if parameter.grad is not None and not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros((), device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
 
     def set_lr(self, lr: float) -> None:
         for group in self.param_groups:

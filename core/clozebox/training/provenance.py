@@ -18,6 +18,7 @@ from clozebox.training.budget import StepCost
 from clozebox.training.device import describe
 from clozebox.training.files import write_json
 from clozebox.training.setup import Training
+from clozebox.training.switches import switches_of
 
 if TYPE_CHECKING:
     from clozebox.registry import Registry
@@ -60,7 +61,11 @@ def _session(training: Training, registry: Registry) -> dict[str, Any]:
             for plugin in registry.plugins
             if plugin.module is not None
         },
-        "numerics": {**describe(training.numerics), "ranks": training.world.size},
+        "numerics": {
+            **describe(training.numerics),
+            **switches_of(training),
+            "ranks": training.world.size,
+        },
         "tokens": training.store.fingerprint,
     }
 

@@ -48,6 +48,10 @@ class Record:
         self._console.evaluation(spent, metrics)
         self._run.write_status("running", step=spent.step, steps=self._plan.steps)
 
+    def finishes_evaluation(self, spent: Spent) -> None:
+        """What is said to somebody who asks to stop during an evaluation."""
+        self._console.say(f"stopping; the evaluation of step {spent.step} is finished first")
+
     def sync(self) -> None:
         self._log.sync()
 
@@ -81,6 +85,8 @@ class Silence(Record):
     def log(self, spent: Spent, means: Mapping[str, float], lr: float) -> None: ...
 
     def log_evaluation(self, spent: Spent, metrics: Mapping[str, float]) -> None: ...
+
+    def finishes_evaluation(self, spent: Spent) -> None: ...
 
     def sync(self) -> None: ...
 

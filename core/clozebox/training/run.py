@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from clozebox.errors import UserError
 from clozebox.evaluation import Yardsticks
 from clozebox.training.budget import Plan, Spent
@@ -23,6 +21,7 @@ from clozebox.training.console import Console
 from clozebox.training.distributed import RankLost, World, joined
 from clozebox.training.loop import Diverged, Progress, train
 from clozebox.training.metrics_log import MetricsLog
+from clozebox.training.micro_batch import is_out_of_memory
 from clozebox.training.provenance import record_session
 from clozebox.training.record import Record, Silence
 from clozebox.training.resume import restore, save
@@ -30,14 +29,13 @@ from clozebox.training.run_directory import Onlooker, RunDirectory
 from clozebox.training.setup import Training, set_up, survey_costs
 from clozebox.training.sharding import check_shardable
 from clozebox.training.stopping import StopRequest
+from clozebox.training.switches import choose
 
 if TYPE_CHECKING:
     from clozebox.config.settings import Arm
     from clozebox.registry import Registry
 
 DONE, FAILED = 0, 1
-NO_MEMORY = "can't allocate memory"
-"""On a CPU torch says so in a RuntimeError."""
 
 
 class Held(UserError):
@@ -105,8 +103,14 @@ def _to_its_end(
         raise
     except SystemExit as end:
         world.leave_word("asked to stop", int(end.code or 0))
-        run.write_status("interrupted", reason="stopped before its first step")
-        console.say("stopped before the first step: nothing to save; the same command starts it")
+        saved = newest_checkpoint(run.checkpoints)
+        reason = "stopped at once" if stop.can_save else "stopped before its first step"
+        run.write_status("interrupted", reason=reason)
+        console.say(
+            f"{reason}; the same command goes on from {saved.name}"
+            if saved
+            else f"{reason}: nothing is saved; the same command starts it"
+        )
         raise
     except RankLost as lost:
         run.write_status("failed", reason=str(lost))
@@ -127,6 +131,7 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     plan = Plan.of(arm.budget, cost)
     plan.require_a_step_each(arm.phases)
     spent, meter = restore(training, console.say)
+    choose(training, console.say)
     if training.world.is_main:
         record_session(training, registry, cost, console.say)
     yardsticks = Yardsticks.of(arm.evaluations)
@@ -144,6 +149,9 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     except Exception as error:
         record.finish("failed", spent, reason=_reason(error))
         raise
+    except SystemExit:
+        record.finish("interrupted", spent, reason="stopped at once")
+        raise
     if result is None:
         record.finish("interrupted", spent, reason="asked to stop")
         console.say(f"saved at step {spent.step}; the same command goes on from here")
@@ -160,7 +168,7 @@ def _record(training: Training, plan: Plan, spent: Spent, console: Console) -> R
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or NO_MEMORY in str(error):
+    if is_out_of_memory(error):
         return f"out of memory ({error}); a smaller speed.micro_batch_size gives the same result"
     return (
         str(error)

@@ -60,6 +60,7 @@ class RunDirectory:
             "trial": trial,
             "fingerprint": fingerprint(arm),
             "settings": settings_of(arm),
+            "examples": arm.examples,
             "plugins": [str(plugin.resolve()) for plugin in plugins],
             "disabled": list(disabled),
             "cache": str(cache.resolve()),

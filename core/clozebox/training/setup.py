@@ -14,11 +14,14 @@ from clozebox.evaluation import HeldOut
 from clozebox.pretraining import Batch, MaskingStrategy, PretrainingModel
 from clozebox.training.batches import Batches
 from clozebox.training.budget import StepCost, cost_of_step
+from clozebox.training.compilation import compile_layers
 from clozebox.training.device import Numerics, numerics_of
 from clozebox.training.distributed import ALONE, World
+from clozebox.training.micro_batch import MicroBatch
 from clozebox.training.optimizer import GuardedAdamW
 from clozebox.training.run_directory import RunDirectory
 from clozebox.training.sharding import Parts, shard
+from clozebox.training.switches import apply_recorded
 
 if TYPE_CHECKING:
     from clozebox.registry import Registry
@@ -38,6 +41,7 @@ class Learner:
     stream: Batches
     model: PretrainingModel
     numerics: Numerics
+    micro_batch: MicroBatch
 
     def batch(self, first: int, count: int, progress: float = 0.0) -> Batch:
         """Examples ``first .. first + count`` of training, on the device."""
@@ -51,9 +55,11 @@ class Learner:
         """
         size = self.arm.train.batch_size
         own = world.part(step * size, (step + 1) * size)
-        cut = min(self.arm.speed.micro_batch_size or size, len(own))
+        cut = min(self.micro_batch.size, len(own))
         return [
-            self.batch(at, min(cut, own.stop - at), progress)
+            self.stream.batch(
+                at, min(cut, own.stop - at), progress, None if world.size == 1 else own
+            )
             for at in range(own.start, own.stop, cut)
         ]
 
@@ -106,7 +112,10 @@ def learner_of(
     if not on_host:
         model.to(numerics.device)
     stream = Batches(examples, store.vocabulary, masking, seed, numerics.device)
-    return Learner(arm, seed, store, masking, stream, model, numerics)
+    speed = arm.speed
+    size = speed.micro_batch(arm.train.batch_size)
+    micro_batch = MicroBatch(size, adapts=speed.micro_batch_size == "auto")
+    return Learner(arm, seed, store, masking, stream, model, numerics, micro_batch)
 
 
 def set_up(
@@ -123,6 +132,9 @@ def set_up(
     numerics = numerics_of(arm.speed, arm.train.precision)
     shares = arm.speed.shard and world.size > 1
     learner = learner_of(arm, seed, Path(resolved["cache"]), numerics, say, on_host=shares)
+    apply_recorded(run, learner.model, numerics.device)
+    if arm.speed.compile:
+        compile_layers(learner.model.encoder, numerics.device)
     parts = shard(learner.model, numerics.device, world.size) if shares else None
     held_out = HeldOut(
         learner.store,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ class StopRequest:
         self.agreed: int | None = None
         self.can_save = False
         self._before: dict[int, Any] = {}
+        self._tell: Callable[[], None] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -30,6 +33,17 @@ class StopRequest:
     def agree(self, world: World) -> None:
         """Ask all ranks: a signal to one of them stops every one, after the same step."""
         self.agreed = int(world.largest(self.signal or 0)) or None
+
+    @contextmanager
+    def during(self, tell: Callable[[], None]) -> Iterator[None]:
+        """While something long is finished first: ``tell`` whoever asked to stop, or does now."""
+        self._tell = tell
+        if self.signal is not None:
+            tell()
+        try:
+            yield
+        finally:
+            self._tell = None
 
     def __enter__(self) -> StopRequest:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -49,3 +63,7 @@ class StopRequest:
         if self.signal is not None or not self.can_save:
             raise SystemExit(128 + number)
         self.signal = number
+        if self._tell is not None:
+            # The signal may have come in the middle of a line that is being printed.
+            with suppress(RuntimeError):
+                self._tell()

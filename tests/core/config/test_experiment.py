@@ -103,7 +103,7 @@ def test_a_fault_that_all_arms_share_is_told_once(problems: Problems, ground: st
     ("line", "said"),
     [
         ("batch_size = 3", "question.toml:5: batch_size: unknown key here; did you mean 'train.ba"),
-        ("speed.compile = true", "question.toml:5: speed.compile: unknown key"),
+        ("speed.graphs = true", "question.toml:5: speed.graphs: unknown key"),
         ("optim = 3", "question.toml:5: optim: must be a table of lr, beta1"),
         ("size = 3", "question.toml:5: size: must name: one size preset of tiny, mini (got 3)"),
         ("size.hidden_size = 97", "question.toml:5: size: hidden_size 97 is not divisible by"),

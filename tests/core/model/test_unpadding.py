@@ -54,7 +54,7 @@ def outcome(encoder: Any, embedded: Tensor, attention: Attention, real: Tensor) 
     return [hidden.detach(), given.grad[real], *(p.grad.clone() for p in encoder.parameters())]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 20), st.integers(2, 30), st.integers(0, 10**6), st.sampled_from(KINDS))
 def test_leaving_padding_out_changes_nothing(rows: int, width: int, seed: int, kind: str) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -139,3 +139,31 @@ def test_neighbours_are_dropped_independently() -> None:
     kept = dropout(torch.ones(2, 200_000), 0.5).view(2, -1, 2) != 0
     agree = (kept[..., 0] == kept[..., 1]).double().mean().item()
     assert abs(agree - 0.5) < 0.005
+
+
+def test_what_looks_elsewhere_is_not_computed_in_groups() -> None:
+    """A plugin's own class, or a mask that was set: the groups would know nothing of it."""
+
+    class Own(Attention):
+        def __call__(self, query: Tensor, *_: Any, **__: Any) -> Tensor:
+            return torch.zeros_like(query)
+
+    real = torch.arange(16) < torch.tensor([3, 5, 9, 16])[:, None]
+    assert Attention(real).layout is not None
+    assert Own(real).layout is None
+    given = Attention(real, "causal")
+    given.mask = torch.eye(16, dtype=torch.bool).expand(4, 1, 16, 16)
+    assert given.layout is None
+    value = torch.randn(4, 1, 16, 8)
+    torch.testing.assert_close(given(value, value, value), value)
+    assert torch.equal(given.take(torch.tensor([2, 0])).mask, given.mask[[2, 0]])
+
+
+def test_a_part_looks_as_the_whole_does() -> None:
+    generator = torch.Generator().manual_seed(3)
+    real = torch.arange(9) < torch.from_numpy(lengths_of(6, 9, 1))[:, None]
+    rows = torch.tensor([4, 0, 4])
+    for kind in KINDS:
+        whole = attention_of(kind, real, generator)
+        seen = whole.pattern(6, 9)[rows]
+        assert torch.equal(whole.take(rows).pattern(3, 9), seen), kind

@@ -12,9 +12,12 @@ from tests.core.report.synthetic import training, write_run
 
 from clozebox.errors import UserError
 from clozebox.report import compare_runs, summary, verdicts
+from clozebox.report.arms import ArmRuns
 from clozebox.report.curves import learning_curve
+from clozebox.report.differences import instrument_differences
 from clozebox.report.notes import notes
 from clozebox.report.page import as_page
+from clozebox.report.records import RunRecord
 from clozebox.report.task_table import task_table
 
 
@@ -178,6 +181,37 @@ def test_what_an_objective_measures_of_itself_is_another_quantity_under_other_ma
     assert shown[2].endswith("≠")
     note = f"eval/{metric} is not the same quantity in b as in a: {said} differ."
     assert note in notes(comparison)
+
+
+AUTO, PAIRS = {"examples": "auto"}, {"examples": "pair"}
+KINDS: list[tuple[dict[str, str], str | None, dict[str, str], str | None, tuple[str, ...]]] = [
+    (AUTO, "pair", AUTO, "swapped_pair", ("pair", "swapped_pair")),
+    (AUTO, "single", AUTO, "pair", ("single", "pair")),
+    (AUTO, "pair", PAIRS, "pair", ()),
+    (AUTO, "pair", AUTO, "pair", ()),
+    (AUTO, None, AUTO, "pair", ()),
+    (AUTO, None, PAIRS, None, ("auto", "pair")),
+]
+
+
+@pytest.mark.parametrize(("base", "kind", "other", "other_kind", "said"), KINDS)
+def test_the_kinds_of_example_are_those_that_auto_came_to(
+    base: dict[str, str],
+    kind: str | None,
+    other: dict[str, str],
+    other_kind: str | None,
+    said: tuple[str, ...],
+) -> None:
+    def arm(name: str, train: dict[str, str], examples: str | None) -> ArmRuns:
+        settings = {"objectives": ["mlm"], "train": {**train, "short_seq_prob": 0.1}}
+        resolved: dict[str, Any] = {"arm": name, "settings": settings}
+        if examples is not None:  # which runs of 0.1.0 do not say
+            resolved["examples"] = examples
+        return ArmRuns(name, (RunRecord(Path(), resolved, {}, (), {}, False),))
+
+    arms = arm("a", base, kind), arm("b", other, other_kind)
+    assert instrument_differences(*arms, "eval/mlm_loss").get("train.examples", ()) == said
+    assert instrument_differences(*arms, "eval/cloze_loss") == {}
 
 
 def test_arms_that_were_not_measured_alike_are_not_among_those_that_holm_allows_for() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.core.report.studies import write_search
+from tests.core.report.studies import tell_findings, write_search, write_trial
 from tests.core.report.synthetic import write_run
 
 from clozebox.report import compare_runs
@@ -35,10 +35,10 @@ def framed(page: Path, width: int) -> str:
 def seen(folder: Path) -> dict[str, Any]:
     """What a plan's page shows on a desk and on a phone, and a search's: one start of a browser."""
     assert CHROMIUM is not None
-    for name in ("plan", "search"):
+    for name in ("plan", "search", "winners"):
         page = as_page(compare_runs(folder / name)).replace("<title>", f"{LISTEN}<title>", 1)
         (folder / f"{name}.html").write_text(page)
-    shown = (("plan", 1100), ("plan", PHONE), ("search", 1100))
+    shown = (("plan", 1100), ("plan", PHONE), ("search", 1100), ("winners", 1100))
     frames = [framed(folder / f"{name}.html", width) for name, width in shown]
     html = folder / "frames.html"
     html.write_text(FRAMES.read_text().replace("FRAMES", "".join(frames)))
@@ -60,6 +60,19 @@ def seen(folder: Path) -> dict[str, Any]:
     return dict(json.loads(unescape(found[1])))
 
 
+def write_confirmed(folder: Path) -> None:
+    """A search of two arms, the better trial of each on three fresh seeds."""
+    trials = [(3.0, {"optim.lr": 1e-3}), (3.1, {"optim.lr": 2e-3})]
+    for index, arm in enumerate(("masked", "forward")):
+        for number, (value, values) in enumerate(trials):
+            write_trial(folder, arm, index, number, 0, value, values)
+        for seed in (1, 2, 3):
+            loss = 3.0 + 0.1 * index + 0.01 * seed * seed**index
+            write_trial(folder, arm, index, 0, seed, loss, trials[0][1])
+    best = {"masked": [0], "forward": [0]}
+    tell_findings(folder, {arm: [*trials] for arm in best}, best)
+
+
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if CHROMIUM is None:
@@ -70,7 +83,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             losses = [4.0, 3.0 + 0.1 * seed, 2.5 + 0.1 * index + 0.01 * seed]
             write_run(folder / "plan", arm, seed, losses, index=index, a_long_task_accuracy=losses)
     write_run(folder / "plan", "other", 3, [4.0, 9.0], index=1, state="diverged")
-    write_search(folder / "search", trials=8)
+    write_search(folder / "search")
+    write_confirmed(folder / "winners")
     return seen(folder)
 
 
@@ -103,6 +117,14 @@ def test_every_panel_of_a_search_is_drawn_and_no_differences_between_trials(
     search = shown["found"][2]
     assert all(search["search"]) and search["forest"] == 0
     history, importance, front, slices = search["search"]
-    assert (importance, slices) == (3, 3 * 6), "three settings; six trials that finished"
-    assert history == 6 + 2 + 1, "a dot each, a cross for each pruned one, and the best so far"
+    assert (importance, slices) == (3, 3 * 10), "three settings; ten trials that finished"
+    assert history == 10 + 2 + 1, "a dot each, a cross for each pruned one, and the best so far"
     assert shown["found"][0]["search"] == [0, 0, 0, 0]
+
+
+def test_winners_have_differences_and_their_trials_the_panels(shown: dict[str, Any]) -> None:
+    winners = shown["found"][3]
+    assert winners["forest"] == 3 + 1, "three fresh seeds and their mean, of one arm"
+    history, importance, _, slices = winners["search"]
+    assert (history, importance, slices) == (2 + 1, 1, 2), "two trials of the first arm"
+    assert "forward" in winners["names"]

@@ -8,6 +8,7 @@ import pytest
 from tests.core.report.in_memory import compared
 
 from clozebox.cli.compare import compare_experiment
+from clozebox.config.lint import SEEN_WITH
 from clozebox.report import compare_runs
 from clozebox.report.power import (
     detectable_ratio,
@@ -17,7 +18,7 @@ from clozebox.report.power import (
     spread_allowance,
 )
 from clozebox.report.sections import sensitivity_table
-from clozebox.report.statistics import estimate
+from clozebox.report.statistics import SIGNIFICANCE, estimate
 
 
 def test_the_power_is_that_of_scipys_noncentral_t() -> None:
@@ -34,6 +35,12 @@ def test_the_allowance_for_a_spread_of_few_runs_is_a_quantile_of_its_distributio
     for df in (1, 2, 4, 9, 49):
         expected = (df / stats.chi2.ppf(0.2, df)) ** 0.5
         assert spread_allowance(df) == pytest.approx(expected, rel=0.005)
+
+
+def test_a_sweep_promises_before_what_a_report_says_after() -> None:
+    """The linter keeps a table, because settings may not import a room above them."""
+    for seeds, told in SEEN_WITH.items():
+        assert told == pytest.approx(detectable_ratio(seeds, SIGNIFICANCE), rel=0.005), seeds
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.0125])

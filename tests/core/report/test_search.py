@@ -72,8 +72,8 @@ def test_a_search_tells_its_best_trials_and_calls_none_better_than_another(searc
     assert values == sorted(values), "the best trial first, the unfinished last"
     assert verdicts(comparison, "eval/cloze_loss") == []
     masked, forward, warning = summary(comparison)
-    assert masked.startswith("masked: the best of 10 trials is masked.trial-")
-    assert "optim.lr = 0.00" in masked and forward.startswith("forward: the best of 10 trials is")
+    assert masked.startswith("masked: the best of 12 trials is masked.trial-")
+    assert "optim.lr = 0.00" in masked and forward.startswith("forward: the best of 12 trials is")
     assert "fresh seeds" in warning
     assert "Left out: trials that were pruned or did not finish (4 interrupted)." in notes(
         comparison
@@ -81,7 +81,7 @@ def test_a_search_tells_its_best_trials_and_calls_none_better_than_another(searc
     table = trials_table(comparison)
     assert len(table.rows) == 16, "the eight best of each arm"
     assert table.header[2:-1] == ("encoder.layer_norm", "optim.lr", "size.num_hidden_layers")
-    assert "the best of 20 trials" in compare_experiment(search)
+    assert "the best of 24 trials" in compare_experiment(search)
 
 
 def test_the_panels_of_the_page_have_what_each_trial_cost(search: Path) -> None:

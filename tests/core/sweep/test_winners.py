@@ -10,7 +10,10 @@ import pytest
 from optuna.cli import main as optuna_cli
 from optuna.trial import TrialState
 
-from clozebox.sweep.findings import read_findings
+from clozebox.cli.compare import compare_experiment
+from clozebox.report import compare_runs
+from clozebox.report.search import read_searches
+from clozebox.report.winners import read_findings
 from clozebox.sweep.study import open_storage
 
 ONE_ARM = '[[arm]]\nname = "plain"\n'
@@ -185,3 +188,52 @@ def test_optunas_own_command_reads_the_study_and_asks_for_trials(lab, monkeypatc
     with open_storage(None, lab.root) as storage:
         trials = storage.get_all_trials(storage.get_study_id_from_name("guess/plain"))
     assert [trial.state for trial in trials] == [*[TrialState.COMPLETE] * 2, TrialState.RUNNING]
+
+
+def test_a_comparison_of_a_search_is_one_of_its_winners(lab):
+    """Two arms of three trials, the best of each on two fresh seeds; of `masked` one fails."""
+    lab.write(seeds=[5], arms=TWO_ARMS, sweep=lab.search(trials=3, fresh_seeds=2))
+    lab.child()
+    first, _ = lab.sweep("sweep.fresh_seeds=0")
+    assert compare_runs(lab.root).ranks_trials
+    lab.child(**{f"{first.best[1].run.folder.partition('/')[0]}__7": "diverged"})
+    result, _ = lab.sweep(workers=2)
+    comparison = compare_runs(lab.root)
+    assert [arm.name for arm in comparison.arms] == ["plain", "masked"]
+    for arm, best, one in zip(comparison.arms, result.best, result.confirmed, strict=True):
+        assert {run.trial for run in arm.runs} == {best.run.trial}
+        assert [run.seed for run in arm.runs] == [6, 7]
+        assert arm.values("eval/cloze_loss") == one.found
+    assert comparison.rows("eval/cloze_loss")[1].difference.by_seed.keys() == {6}
+    said = " ".join(compare_experiment(lab.root).split())
+    assert "Left out: masked seed 7 diverged at step 1 of 4" in said
+    assert f"plain: trial {result.best[0].run.trial} of 3 (optim.lr = " in said
+    assert [len(one.trials) for one in read_searches(lab.root)] == [3, 3]
+
+
+def test_the_winners_are_known_from_when_they_are_made_again(lab):
+    lab.write(seeds=[0], arms=ONE_ARM, sweep=lab.search(trials=2, fresh_seeds=1))
+    lab.child()
+    told = []
+
+    def command(run: Path) -> list[str]:
+        told.append((run.name, read_findings(lab.root)))
+        return lab.command(run)
+
+    result, _ = lab.sweep(command=command)
+    assert [(seed, found is not None) for seed, found in told] == [
+        ("seed-0", False),
+        ("seed-0", False),
+        ("seed-1", True),
+    ]
+    [best] = told[-1][1]["arms"]["plain"]["best"]
+    assert (best["trial"], best["fresh"]) == (result.best[0].run.trial, {})
+
+
+def test_trials_that_all_come_to_the_same_have_no_importance(lab):
+    lab.write(seeds=[0], arms=ONE_ARM, sweep=lab.search(trials=10).replace("1e-1", "1.0001e-5"))
+    lab.child()
+    lab.sweep(workers=2)
+    found = read_findings(lab.root)["arms"]["plain"]
+    assert len(found["trials"]) == 10
+    assert all(isinstance(share, float) for share in (found["importance"] or {}).values())

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clozebox.data import make_examples
+from clozebox.data import Rows, make_examples
 from clozebox.pretraining import Batch, MaskingStrategy
 from clozebox.testing.bench import LENGTH, Bench, BenchMasking
 from clozebox.training.batches import BLOCK, Batches
@@ -35,7 +35,14 @@ def alone(stream: Batches, first: int, count: int, progress: float) -> Batch:
 
 
 def assert_same(one: Batch, other: Batch) -> None:
+    for batch in (one, other):
+        known = batch.extents
+        assert known is not None
+        assert known.attention_mask is batch.attention_mask
+        assert np.array_equal(known.lengths, batch.attention_mask.sum(1).numpy())
     for field in fields(Batch):
+        if field.name == "extents":
+            continue
         a, b = getattr(one, field.name), getattr(other, field.name)
         assert torch.equal(a, b) if isinstance(a, Tensor) else a is b or a == b, field.name
 
@@ -89,3 +96,29 @@ def test_a_changed_batch_is_masked_anew(bench: Bench) -> None:
     batch = batches(bench, BenchMasking()).batch(4, 4, 0.0)
     other = replace(batch, seed=batch.seed + 1)
     assert not torch.equal(other.masked.labels, batch.masked.labels)
+
+
+@pytest.mark.parametrize("own", [range(24, 48), range(600, 1700)], ids=["a part", "many blocks"])
+@pytest.mark.parametrize("cut", [5, 8, 24])
+def test_a_rank_fetches_its_own_rows_alone_and_each_once(
+    bench: Bench, own: range, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = batches(bench, BenchMasking(rate=0.3))
+    fetched: list[int] = []
+    rows = stream.examples.rows
+
+    def told(first: int, count: int) -> Rows:
+        fetched.extend(range(first, first + count))
+        return rows(first, count)
+
+    monkeypatch.setattr(stream.examples, "rows", told)
+    cuts = [range(at, min(at + cut, own.stop)) for at in range(own.start, own.stop, cut)]
+    made = [stream.batch(one.start, len(one), 0.25, own) for one in cuts]
+    assert set(fetched) == set(own)
+    # The last cut may be shorter, and is then masked by itself, not in the block of the others.
+    assert len(fetched) <= len(own) + BLOCK * (len(cuts[-1]) != cut)
+    for batch, one in zip(made, cuts, strict=True):
+        wanted = alone(stream, one.start, len(one), 0.25)
+        assert_same(batch, wanted)
+        assert torch.equal(batch.masked.labels, wanted.masked.labels)
+        assert torch.equal(batch.masked.input_ids, wanted.masked.input_ids)

@@ -25,18 +25,18 @@ def as_it_was() -> Iterator[None]:
 def test_the_faster_product_is_kept_only_where_it_is_as_exact(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(device, "_matmul_error", lambda: 6e-7)
+    monkeypatch.setattr(device, "product_error", lambda: 6e-7)
     device.choose_matmul()
     assert MATMUL.fp32_precision == "bf16"
     MATMUL.fp32_precision = "none"
-    monkeypatch.setattr(device, "_matmul_error", lambda: 3e-3)
+    monkeypatch.setattr(device, "product_error", lambda: 3e-3)
     device.choose_matmul()
     assert MATMUL.fp32_precision == "none"
 
 
 def test_what_is_computed_on_this_machine_is_fp32_either_way() -> None:
     device.choose_matmul()
-    assert device._matmul_error() < device.FP32_PRODUCT_ERROR
+    assert device.product_error() < device.FP32_PRODUCT_ERROR
 
 
 def test_the_probe_tells_bf16_from_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_the_probe_tells_bf16_from_fp32(monkeypatch: pytest.MonkeyPatch) -> None
         return original(left.bfloat16().float(), right.bfloat16().float())
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
-    assert device._matmul_error() > 100 * device.FP32_PRODUCT_ERROR
+    assert device.product_error() > 100 * device.FP32_PRODUCT_ERROR
 
 
 def test_a_device_that_is_not_here_is_one_sentence() -> None:

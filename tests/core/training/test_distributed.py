@@ -163,6 +163,23 @@ def test_ranks_share_a_step_in_order_masks_and_all(
         assert sum((part.get(name, []) for part in read[1:]), []) == places
 
 
+def test_a_rank_reads_and_masks_only_its_own_sequences(
+    make_run: MakeRun, registry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = set_up(make_run(speed={"micro_batch_size": 1}), registry, print)
+    examples, fetched = training.stream.examples, list[int]()
+    rows = examples.rows
+
+    def told(first: int, count: int) -> Any:
+        fetched.extend(range(first, first + count))
+        return rows(first, count)
+
+    monkeypatch.setattr(examples, "rows", told)
+    for step in (0, 1):
+        assert len(training.batches(step, 0.0, World(1, 2))) == 3
+    assert fetched == [3, 4, 5, 9, 10, 11]
+
+
 def test_every_rank_plans_the_same_budget(make_run: MakeRun, registry: Any) -> None:
     training = set_up(make_run(**CHOICES["phases"]), registry, print)
     assert survey_costs(replace(training, world=World(1, 3))) == survey_costs(training)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -107,6 +108,79 @@ def test_resuming_is_exact_to_the_bit(
         assert told(unbroken) == told(broken), f"stopped after step {stop_after}"
 
 
+def signals_in_evaluation(patch: pytest.MonkeyPatch, evaluation: int, times: int) -> None:
+    """So many Ctrl-C while evaluation number ``evaluation`` of the process goes on."""
+    import clozebox.training.loop as loop
+
+    original, made = loop.evaluate, [0]
+
+    def evaluate(*args: Any) -> Any:
+        made[0] += 1
+        for _ in range(times if made[0] == evaluation else 0):
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(*args)
+
+    patch.setattr(loop, "evaluate", evaluate)
+
+
+def test_a_stop_in_the_last_evaluation_costs_no_step(
+    make_run: MakeRun,
+    train: Callable[[RunDirectory], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import clozebox.training.loop as loop
+
+    choice = {"encoder": {"name": "toy", "dropout": 0.1}, "reporters": ["told"]}
+    unbroken, broken = make_run("unbroken", **choice), make_run("broken", **choice)
+    assert train(unbroken) == 0
+    with monkeypatch.context() as patch:
+        signals_in_evaluation(patch, evaluation=2, times=2)
+        with pytest.raises(SystemExit) as end:
+            train(broken)
+    assert end.value.code == 130
+    said = capsys.readouterr().out
+    assert "stopping; the evaluation of step 12 is finished first" in said
+    assert "stopped at once; the same command goes on from step-00000012" in said
+    assert (broken.status() or {})["state"] == "interrupted"
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", lambda *args: pytest.fail("a step was lost"))
+        assert train(broken) == 0
+    assert same(final(unbroken), final(broken))
+    assert told(unbroken) == told(broken), "its evaluation is on record"
+    assert (unbroken.status() or {})["result"] == (broken.status() or {})["result"]
+
+
+def test_a_stop_in_an_evaluation_lets_it_end(
+    make_run: MakeRun,
+    train: Callable[[RunDirectory], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unbroken, broken = make_run("unbroken"), make_run("broken")
+    assert train(unbroken) == 0
+    for evaluation, step, code, state in ((1, 6, 130, "interrupted"), (1, 12, 0, "done")):
+        with monkeypatch.context() as patch:
+            signals_in_evaluation(patch, evaluation, times=1)
+            assert train(broken) == code
+        said = f"stopping; the evaluation of step {step} is finished first"
+        assert capsys.readouterr().out.count(said) == 1
+        assert (broken.status() or {})["state"] == state
+    assert told(unbroken) == told(broken)
+
+
+def test_a_run_killed_after_its_last_evaluation_has_it_on_record_once(
+    make_run: MakeRun, train: Callable[[RunDirectory], int]
+) -> None:
+    run = make_run()
+    assert train(run) == 0
+    before = told(run)
+    run.write_status("running", result=None)  # as it was a moment before it was done
+    assert train(run) == 0
+    assert told(run) == before
+    assert (run.status() or {})["result"]
+
+
 def test_how_often_it_looks_up_changes_nothing(
     make_run: MakeRun, train: Callable[[RunDirectory], int]
 ) -> None:
@@ -181,6 +255,13 @@ def test_speed_can_be_changed_when_a_run_is_taken_up_again(
     assert again.path == run.path
     assert again.resolved()["settings"]["speed"]["micro_batch_size"] == 2
     assert train(again) == 0
+
+
+def test_a_run_says_what_kind_of_example_auto_came_to(make_run: MakeRun) -> None:
+    for objectives, kind in ((["hidden"], "single"), (["hidden", "pair"], "pair")):
+        run = make_run(kind, objectives=objectives)
+        assert run.resolved()["settings"]["train"]["examples"] == "auto"
+        assert run.resolved()["examples"] == kind
 
 
 def test_every_start_of_a_run_is_on_record(

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 import torch
 
+from clozebox.model import MultiHeadSelfAttention
+from clozebox.model.varlen import VariableLength
 from clozebox.pretraining.mixture import share_out
 from clozebox.training.batches import Batches
 from clozebox.training.console import Console
 from clozebox.training.device import Numerics
 from clozebox.training.setup import Training, set_up
 from clozebox.training.step import StepSums, train_step
+from clozebox.training.switches import use_kernel
 
 
 @pytest.fixture
@@ -209,6 +212,27 @@ def test_a_step_has_the_same_shapes_whatever_the_numbers_are(
     sums = step(training)
     assert sums.flops.device.type == "meta"
     assert all(parameter.grad is not None for parameter in training.model.parameters())
+
+
+@pytest.mark.parametrize("choice", OBJECTIVES.values(), ids=OBJECTIVES.keys())
+def test_real_tokens_laid_end_to_end_have_shapes_that_the_host_knows(
+    ready: Callable[..., Training], choice: dict[str, Any]
+) -> None:
+    """The path that a GPU takes without padding, but for its kernel."""
+    training = without_numbers(ready(speed={"micro_batch_size": 4}, **choice))
+    packed: list[int] = []
+
+    def kernel(query: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        packed.append(len(query))
+        return query.clone()
+
+    use_kernel(training.model, "varlen")
+    for module in training.model.encoder.modules():
+        if isinstance(module, MultiHeadSelfAttention):
+            module.variable_length = VariableLength(kernel, (torch.float32,))
+    sums = step(training)
+    assert sums.flops.device.type == "meta"
+    assert packed
 
 
 class Waits:

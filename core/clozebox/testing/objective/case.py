@@ -5,7 +5,6 @@ B sequences, T tokens.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -147,10 +146,7 @@ def rows_of(view: ViewT, rows: Tensor) -> ViewT:
         for field in fields(view)
         if isinstance(getattr(view, field.name), Tensor) and len(getattr(view, field.name)) == count
     }
-    attention = copy.copy(view.attention)
-    if attention.mask is not None:
-        attention.mask = attention.mask.expand(count, -1, -1, -1)[rows]
-    return replace(view, attention=attention, **changed)
+    return replace(view, attention=view.attention.take(rows), **changed)
 
 
 def with_targets(view: ViewT, wanted: Tensor) -> ViewT:
