@@ -79,6 +79,11 @@ def colour(arm: int) -> str:
     return COLOURS[arm % len(COLOURS)]
 
 
+def stroke(arm: int) -> str:
+    """Solid, and dashed once every colour is taken."""
+    return "-" if arm < len(COLOURS) else "--"
+
+
 def draw_curves(axes: Any, comparison: Comparison, metric: str, cost: str) -> None:
     """The mean over finished seeds with the band of its 95 % interval, for each arm."""
     most = MOST_TRIALS if comparison.ranks_trials else len(comparison.arms)
@@ -88,14 +93,17 @@ def draw_curves(axes: Any, comparison: Comparison, metric: str, cost: str) -> No
         means = [point.estimate.mean for point in points]
         if not points:
             continue
-        axes.plot(x, means, color=colour(i), label=arm.name, marker="." if len(x) == 1 else "")
+        marker = "." if len(x) == 1 else ""
+        axes.plot(x, means, stroke(i), color=colour(i), label=arm.name, marker=marker)
         intervals = [p.estimate.interval for p in points if p.estimate.interval is not None]
         if len(intervals) == len(points):
             low, high = [b.low for b in intervals], [b.high for b in intervals]
             axes.fill_between(x, low, high, color=colour(i), alpha=0.18, linewidth=0)
     axes.set(xlabel=AXIS_LABELS[cost], ylabel=metric)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        # Beside the curves where there would be no room between them.
+        outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        axes.legend(frameon=False, **(outside if len(comparison.arms) > 5 else {}))
 
 
 def draw_differences(axes: Any, comparison: Comparison, metric: str) -> None:
