@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 import sysconfig
 import warnings
@@ -54,9 +55,12 @@ class PythonDocs(Corpus):
         """The standard library's own source files, tests left out."""
         if not self._config.docstrings:
             return []
-        root = Path(sysconfig.get_path("stdlib"))
-        relative = (path.relative_to(root) for path in root.rglob("*.py"))
-        return [root / path for path in sorted(relative) if _SKIPPED.isdisjoint(path.parts)]
+        found: list[Path] = []
+        for folder, inner, files in os.walk(sysconfig.get_path("stdlib")):
+            # Not even looked into: every installed package may lie in there.
+            inner[:] = {*inner} - _SKIPPED
+            found += [Path(folder, name) for name in files if name.endswith(".py")]
+        return sorted(found)
 
 
 def _topics() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -42,8 +43,9 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    faulthandler.register(
-        signal.SIGUSR1
-    )  # writes down where each thread is, also of a run that hangs
+    # Writes down where each thread is, also of a run that hangs.
+    faulthandler.register(signal.SIGUSR1)
     end_with_parent()
-    raise SystemExit(main(*sys.argv[1:]))
+    status = main(*sys.argv[1:])
+    gc.freeze()  # else the interpreter, as it ends, looks through all that torch made
+    raise SystemExit(status)

@@ -32,6 +32,6 @@ def compile_layers(encoder: nn.Module, device: torch.device, backend: str = "ind
         if isinstance(module, MultiHeadSelfAttention):
             hidden = torch.compiler.disable(module.mix)  # type: ignore[no-untyped-call]
             module.mix = hidden  # type: ignore[method-assign]
-    options = {"fallback_random": True} if backend == "inductor" else None
+    options = {"fallback_random": True, "deterministic": True} if backend == "inductor" else None
     for layer in layers:
         layer.compile(dynamic=False, backend=backend, options=options)

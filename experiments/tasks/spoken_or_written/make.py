@@ -1,4 +1,4 @@
-"""Was a sentence of a US president's message spoken, or sent in writing? The labelled set, made anew.
+"""A labelled set, made anew: was a sentence of a US president's message spoken or written?
 
     python experiments/tasks/spoken_or_written/make.py
 
@@ -55,7 +55,9 @@ def main() -> None:
             if where == split
             for sentence in sorted(some, key=number_of)[: size // 2]
         ]
-        lines = [f"{text}\t{label}" for text, label in sorted(rows, key=lambda row: number_of(row[0]))]
+        lines = [
+            f"{text}\t{label}" for text, label in sorted(rows, key=lambda row: number_of(row[0]))
+        ]
         (FOLDER / f"{split}.tsv").write_text("\n".join(["text\tlabel", *lines]) + "\n")
         print(f"{split}: {len(lines)} sentences")
 
