@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from clozebox.registry import Registry, load_registry
 
+# Of several test processes each is deaf to Ctrl-C, and what it starts would be so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Toy models are faster on one thread, and two would fight over the cores of a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -265,7 +265,7 @@ def test_every_check_runs_and_pytest_comes_last(sandbox: ModuleType, checkout: P
         "ruff check",
         "ruff format --check",
         "mypy",
-        "pytest",
+        "pytest -n logical --dist worksteal",
     ]
     assert process.returncode == 4
     process = start(checkout, "test", "-k", "masking")
