@@ -1,6 +1,6 @@
 """How fast a batch is masked, beside Hugging Face's collator.
 
-    python tests/benchmarks/masking.py
+    python -m tests.benchmarks.masking
 
 Everything runs in this process, on one thread, in rounds: each round times every subject, so that
 whatever else the machine does falls on all of them, and a ratio is that of one round. The time is

@@ -1,6 +1,6 @@
 """How the cost of a training step grows: with size, sequence length, batch, vocabulary, corpus.
 
-    python tests/benchmarks/scaling.py [--png growth.png]
+    python -m tests.benchmarks.scaling [--png growth.png]
 
 Each point is a process of its own: the median time of its steps, and its peak memory. One thing is
 varied at a time around a tiny model on 32 full rows of 128 tokens, V = 8,192, in fp32.
@@ -33,7 +33,7 @@ STEPS = 5
 
 def measured(axis: str, value: Any) -> dict[str, float]:
     """Milliseconds and MiB at one point, measured in another process."""
-    command = [sys.executable, __file__, "--point", axis, json.dumps(value)]
+    command = [sys.executable, "-m", "tests.benchmarks.scaling", "--point", axis, json.dumps(value)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found

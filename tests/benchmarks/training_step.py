@@ -1,6 +1,6 @@
 """A whole training step of Clozebox, beside what else a researcher would pick.
 
-    python tests/benchmarks/training_step.py --size tiny [--full] [--precision bf16] [--peers ...]
+    python -m tests.benchmarks.training_step --size tiny [--full] [--precision bf16] [--peers ...]
 
 In one process, in rounds: each round times every subject and, as a probe of what the machine has
 left over just then, a matrix product. Ratios are taken round by round. Before anything is timed,

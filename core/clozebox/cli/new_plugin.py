@@ -44,8 +44,7 @@ def _say_what_is_next(plugin: NewPlugin) -> None:
     chosen = f"clozebox -p {shlex.quote(str(plugin.module))}"
     experiment = f"{plugin.name}.toml"
     click.echo("\nIt works as it is; your idea goes where it says so. Then:\n")
-    needed = " --set folder=texts" if plugin.kind == "corpus" else ""
-    click.secho(f"  {chosen} plugins check {plugin.name}{needed}", bold=True)
+    click.secho(f"  {chosen} plugins check {plugin.name}{plugin.needed}", bold=True)
     click.secho(f"  {chosen} show {experiment}", bold=True)
     click.secho(f"  {chosen} train {experiment}", bold=True)
     click.echo(f"\nwith a question for it in {experiment}, such as\n")

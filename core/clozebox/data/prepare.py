@@ -37,7 +37,9 @@ def prepare(
     corpus holds no text or cannot be read.
     """
     text = corpus.build()
-    corpus_fingerprint = text.fingerprint()
+    content = text.fingerprint()
+    # The settings too: a fingerprint that forgets one would hand out another text's tokens.
+    corpus_fingerprint = _key("corpus", corpus.name, corpus.settings(), content)
     tokenizer_file = _tokenizer_file(text, corpus_fingerprint, tokenizer, cache, say)
     tokenizer_hash = hashlib.sha256(tokenizer_file.read_bytes()).hexdigest()
     fingerprint = _key("store", FORMAT, corpus_fingerprint, tokenizer_hash)
@@ -51,7 +53,7 @@ def prepare(
         with atomic_folder(target) as partial:
             say(f"tokenising {corpus.name} into {target}")
             write_store(partial, tokenizer_file, _bounded_documents(text), fingerprint, say)
-            if text.fingerprint() != corpus_fingerprint:
+            if text.fingerprint() != content:
                 raise UserError(f"the corpus {corpus.name} changed while it was read: try again")
     return TokenStore(target)
 

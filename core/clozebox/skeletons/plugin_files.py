@@ -50,6 +50,11 @@ class NewPlugin:
         """The beginning of the names of its classes."""
         return "".join(part.capitalize() for part in self.name.split("_"))
 
+    @property
+    def needed(self) -> str:
+        """What it cannot be checked without, as options of the command line."""
+        return " --set folder=texts" if self.kind == "corpus" else ""
+
     def experiment(self) -> str:
         """The TOML of an experiment with it."""
         return self._named(HERE / self.kind / "skeleton.toml")
@@ -89,7 +94,8 @@ class NewPlugin:
     def _readme(self) -> str:
         text = self._named(HERE / "project" / "README.md")
         experiment = self.experiment().rstrip()
-        return text.replace("KIND", KINDS[self.kind]).replace("EXPERIMENT", experiment)
+        text = text.replace("KIND", KINDS[self.kind]).replace("EXPERIMENT", experiment)
+        return text.replace("NEEDED", self.needed)
 
     def _named(self, file: Path) -> str:
         names = {

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from tests.core.data.conftest import GivenConfig, GivenCorpus
 
 from clozebox import CorpusConfig
 from clozebox.config.settings import TokenizerSettings
@@ -159,6 +160,8 @@ BUILD = """
 import resource, sys, time
 from pathlib import Path
 from typing import ClassVar
+from tests.core.data.conftest import GivenConfig, GivenCorpus
+
 from clozebox import CorpusConfig
 from clozebox.config.settings import TokenizerSettings
 from clozebox.data import Corpus, prepare
@@ -229,3 +232,20 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
         assert int(tokens) == documents * 7 * 150
         peaks.append(int(kilobytes) / 1024)
     assert peaks[1] - peaks[0] < 20
+
+
+def test_a_fingerprint_that_forgets_a_setting_does_no_harm(tmp_path: Path) -> None:
+    class Forgetful(GivenCorpus):
+        def fingerprint(self) -> str:
+            return "always the same"
+
+    class ForgetfulConfig(GivenConfig):
+        def build(self) -> Corpus:
+            return Forgetful(self.texts)
+
+    one, other = (
+        prepare(ForgetfulConfig(texts=((text,),)), TokenizerSettings(vocab_size=99), tmp_path)
+        for text in ("a few words", "some other words")
+    )
+    assert one.path != other.path
+    assert one.num_tokens != 0 != other.num_tokens
