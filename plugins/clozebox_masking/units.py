@@ -100,8 +100,12 @@ def _whole_on_host(
     size[at] = np.diff(at, append=total)
     # One number a unit, to sort by: its score, then where it begins, so that ties fall to the
     # earlier one.
-    unit = score.numpy().astype(np.int64) << 16 | np.arange(length)
-    unit = np.sort(np.where(is_unit, unit, _NO_UNIT), axis=1)[:, :tried]  # (B, U)
+    unit = score.numpy().astype(np.int64)  # (B, T)
+    unit <<= 16
+    unit |= np.arange(length)
+    unit[~is_unit] = _NO_UNIT
+    unit.sort(axis=1)
+    unit = unit[:, :tried]  # (B, U)
     row = np.arange(0, total, length)[:, None]  # (B, 1)
     begin = row + (unit & _LAST_PLACE)  # (B, U)
     size = size.take(begin, mode="clip")

@@ -29,6 +29,7 @@ from clozebox.pretraining import Batch, MaskingStrategy
 from clozebox.registry import load_registry
 from clozebox.testing.bench import BenchCorpus
 from clozebox.training.batches import BLOCK, Batches
+from clozebox.training.memory import keep_memory
 
 SEQUENCES, LENGTH = 32, 128
 PIECES = 8192
@@ -188,6 +189,7 @@ def subjects() -> dict[str, Subject]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_memory()  # as training does; of the peer's memory, too
     rows = full_rows()
     with tempfile.TemporaryDirectory() as folder:
         store = store_in(Path(folder))
