@@ -18,7 +18,7 @@ import torch
 from tests.benchmarks.peers import Clozebox, Step, Workload, assert_same_arithmetic, peers
 
 PEERS = ("hugging_face", "torch", "x_transformers")
-PROBE = 1024
+PROBE = 2048
 """The side of the matrices whose product is the probe."""
 
 
@@ -71,6 +71,7 @@ def measure(load: Workload, names: tuple[str, ...], rounds: int) -> Mapping[str,
     for _ in range(rounds):
         for name, step in steps.items():
             found[name].append(seconds(step, device, repeats[name]))
+        product()  # what is only done once
         found["gemm"].append(2 * PROBE**3 / seconds(product, device, 5))
     tokens = int(ours.batch.attention_mask.sum())
     report(load, found, tokens, useful_flops(ours))
