@@ -29,14 +29,14 @@ def found() -> dict[str, list[float]]:
 @pytest.mark.parametrize(
     ("ours", "peer", "least"),
     [
-        (masking.TOKEN, masking.HF_TOKEN, 8),
-        (masking.WHOLE_WORD, masking.HF_WHOLE_WORD, 8),
+        (masking.TOKEN, masking.HF_TOKEN, 20),
+        (masking.WHOLE_WORD, masking.HF_WHOLE_WORD, 20),
     ],
 )
 def test_masking_is_many_times_faster(
     found: dict[str, list[float]], ours: str, peer: str, least: float
 ) -> None:
-    """Half of what was measured on a machine that had much else to do."""
+    """Half of what was measured on a machine that had much else to do, or less."""
     assert masking.Ratio.of(found[peer], found[ours]).median > least
 
 
