@@ -1,6 +1,6 @@
 """What a sweep itself costs: many trials in one SQLite study, of a child that does next to nothing.
 
-``python tests/benchmarks/sweep_overhead.py --trials 1000 --workers 2``
+    python -m tests.benchmarks.sweep_overhead --trials 1000 --workers 2
 
 Overhead is the time of a worker that no child was running in: wall time of the sweep times workers,
 less what the children took by their own clocks, from the call that starts them to their last line.
@@ -49,8 +49,9 @@ with open(run + "/metrics.jsonl", "w") as file:
     for step in range(1, evals + 1):
         file.write(json.dumps({"step": step, "eval/cloze_loss": 4 - step / evals}) + "\\n")
 done = {"state": "done", "pid": os.getpid(), "result": {"eval/cloze_loss": 3.0}}
-with open(run + "/status.json", "w") as file:
+with open(run + "/status.tmp", "w") as file:
     json.dump(done, file)
+os.replace(run + "/status.tmp", run + "/status.json")  # as a run does: never half of it
 with open(run + "/ended.txt", "w") as file:
     file.write(str(time.monotonic()))
 """
