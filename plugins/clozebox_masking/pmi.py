@@ -35,7 +35,7 @@ class PmiMasking(MaskingStrategy):
         self.piece_codes = torch.from_numpy(piece_codes(vocabulary.size))
 
     def choose(self, batch: Batch, rate: float) -> Tensor:
-        return choose_whole(batch.words("choice"), self.unit_begins(batch), batch, rate)
+        return choose_whole(batch.bits("choice"), self.unit_begins(batch), batch, rate)
 
     def unit_begins(self, batch: Batch) -> Tensor:
         """(B, T) bool: True where a collocation begins, or a word that is in none."""

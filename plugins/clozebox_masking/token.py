@@ -23,7 +23,7 @@ RARE = 1e-9
 
 class TokenMasking(MaskingStrategy):
     def choose(self, batch: Batch, rate: float) -> Tensor:
-        return choose_exactly(batch.words("choice"), batch, rate)
+        return choose_exactly(batch.bits("choice"), batch, rate)
 
 
 class BernoulliMasking(MaskingStrategy):

@@ -57,7 +57,7 @@ def first_tokens(begins: Tensor) -> Tensor:
 def choose_whole(score: Tensor, begins: Tensor, batch: Batch, rate: float) -> Tensor:
     """The lowest-scored units of each sequence, never one in part, and never too many tokens.
 
-    score (B, T), ``batch.words``; begins (B, T) bool -> chosen (B, T) bool. The score of a unit is
+    score (B, T), ``batch.bits``; begins (B, T) bool -> chosen (B, T) bool. The score of a unit is
     that of its first token. As in BERT, units are taken in the order of their scores, and one that
     would exceed the number is passed over; what is left in the end is filled with units of one
     token.

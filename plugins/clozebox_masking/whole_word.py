@@ -14,4 +14,4 @@ class WholeWordMasking(MaskingStrategy):
         self.starters = word_starters(vocabulary)
 
     def choose(self, batch: Batch, rate: float) -> Tensor:
-        return choose_whole(batch.words("choice"), word_begins(batch, self.starters), batch, rate)
+        return choose_whole(batch.bits("choice"), word_begins(batch, self.starters), batch, rate)

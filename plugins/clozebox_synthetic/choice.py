@@ -30,8 +30,8 @@ class _Listening(Batch):
         self.drawn.append((name, super().uniform(name)))
         return self.drawn[-1][1]
 
-    def words(self, name: str) -> Tensor:
-        self.drawn.append((name, super().words(name)))
+    def bits(self, name: str) -> Tensor:
+        self.drawn.append((name, super().bits(name)))
         return self.drawn[-1][1]
 
 

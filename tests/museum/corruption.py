@@ -78,7 +78,7 @@ class OneWordForBoth(MaskingStrategy):
     """The same by its bits: the name of the stream that chooses is that of the corruption."""
 
     def choose(self, batch: Batch, rate: float) -> Tensor:
-        return choose_exactly(batch.words("corruption"), batch, rate)
+        return choose_exactly(batch.bits("corruption"), batch, rate)
 
 
 @exhibit("originals", "transformers, DataCollatorForLanguageModeling (issue 8619)")

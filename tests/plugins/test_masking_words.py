@@ -90,7 +90,7 @@ def test_words_are_whole_and_fill_the_number_on_a_device_as_on_the_host(
     batch = random_words(5, largest, seed)
     begins, special = word_begins(batch, STARTERS), batch.special_tokens_mask
     # Few levels make many ties.
-    score = torch.from_numpy(batch.words("score").numpy() % np.uint32(levels))
+    score = torch.from_numpy(batch.bits("score").numpy() % np.uint32(levels))
     numbers = numbers_to_choose(batch, rate)
     for tried in (7, begins.shape[1]):
         chosen = _whole_on_host(score, begins, special, numbers, tried)

@@ -99,7 +99,7 @@ class Reused(MaskingConfig):
     def build(self, text: TrainingText) -> MaskingStrategy:
         class Strategy(MaskingStrategy):
             def choose(self, batch: Batch, rate: float) -> torch.Tensor:
-                return choose_exactly(batch.words("corruption"), batch, rate)
+                return choose_exactly(batch.bits("corruption"), batch, rate)
 
         return Strategy(self, text.vocabulary)
 

@@ -4,7 +4,7 @@ from clozebox.data.corpus import Corpus, Document
 from clozebox.data.examples import Examples, Rows, make_examples
 from clozebox.data.prepare import prepare
 from clozebox.data.sentences import split_sentences
-from clozebox.data.streams import integer_seed, permutation, uniform, words
+from clozebox.data.streams import bits, integer_seed, permutation, uniform
 from clozebox.data.token_store import DamagedStoreError, Split, TokenStore
 from clozebox.data.training_text import TrainingText
 from clozebox.data.vocabulary import Vocabulary
@@ -19,11 +19,11 @@ __all__ = [
     "TokenStore",
     "TrainingText",
     "Vocabulary",
+    "bits",
     "integer_seed",
     "make_examples",
     "permutation",
     "prepare",
     "split_sentences",
     "uniform",
-    "words",
 ]

@@ -21,15 +21,15 @@ _EPOCH_SHIFT = 192  # the epoch is the counter's highest word: 2^192 blocks lie 
 def uniform(seed: int, stream: str, first: int, rows: int, width: int) -> NDArray[np.float32]:
     """Rows ``first .. first + rows`` of a stream of numbers -> (rows, width) in [0, 1).
 
-    They are the upper bits of ``words`` of the same arguments.
+    They are the upper 24 of the ``bits`` of the same arguments.
     """
     # 24 bits fill a float32 exactly; more would round up to 1.0 now and then.
-    numbers = (words(seed, stream, first, rows, width) >> np.uint32(8)).astype(np.float32)
+    numbers = (bits(seed, stream, first, rows, width) >> np.uint32(8)).astype(np.float32)
     numbers *= np.float32(2.0**-24)
     return numbers
 
 
-def words(seed: int, stream: str, first: int, rows: int, width: int) -> NDArray[np.uint32]:
+def bits(seed: int, stream: str, first: int, rows: int, width: int) -> NDArray[np.uint32]:
     """Rows ``first .. first + rows`` of a stream of 32 random bits each -> (rows, width).
 
     For one ``width``, row ``first + r`` depends on nothing but (seed, stream, first + r): cutting a

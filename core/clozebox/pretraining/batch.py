@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clozebox.data import Rows, Vocabulary, uniform, words
+from clozebox.data import Rows, Vocabulary, bits, uniform
 from clozebox.model import Attention, AttentionKind, Extents, to_device
 from clozebox.pretraining.view import IGNORE_INDEX, View
 
@@ -86,8 +86,13 @@ class Batch:
         ``with_masks``, they keep the masked view that was made of all; it is not made again.
         """
         rows = slice(begin, begin + count)
+        first, which = self.first, self.rows
+        if which is None:  # the next ones, from ``first`` on
+            first += begin
+        else:
+            which = which[rows]
         sliced = self._of_rows(rows, rows)
-        part = replace(self, first=self.first + begin, progress=progress, **sliced)
+        part = replace(self, first=first, rows=which, progress=progress, **sliced)
         if with_masks and self.masking is not None:
             vars(part)["masked"] = self.masked.part(rows, part._both_sides)  # as if asked for
         return part
@@ -122,9 +127,9 @@ class Batch:
         """
         return self._draw(uniform, name)
 
-    def words(self, name: str) -> Tensor:
+    def bits(self, name: str) -> Tensor:
         """32 random bits for each token, uint32 (B, T): what ``uniform(name)`` is made of."""
-        return self._draw(words, name)
+        return self._draw(bits, name)
 
     def _draw(self, draw: Callable[[int, str, int, int, int], np.ndarray], name: str) -> Tensor:
         rows, (count, width) = self.rows, self.input_ids.shape

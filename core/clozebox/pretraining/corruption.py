@@ -15,7 +15,7 @@ from clozebox.components import MaskingConfig
 from clozebox.data import Vocabulary
 from clozebox.pretraining.view import IGNORE_INDEX
 
-_WORD = 2.0**-32
+_STEP = 2.0**-32
 """Makes 32 random bits a number in [0, 1)."""
 
 
@@ -39,17 +39,17 @@ class Split(NamedTuple):
 
 
 def corrupted(
-    input_ids: Tensor, chosen: Tensor, words: Tensor, split: Split, fate: Tensor | None = None
+    input_ids: Tensor, chosen: Tensor, bits: Tensor, split: Split, fate: Tensor | None = None
 ) -> Tensor:
     """What the encoder is shown, (B, T).
 
-    input_ids, chosen (bool), and 32 random bits for each token, words (uint32); each (B, T). Where
+    input_ids, chosen (bool), and 32 random ``bits`` for each token (uint32); each (B, T). Where
     among the shares such a number falls decides what becomes of the token, and where *within* the
     share of the random ones it falls, which token that is. Tokens that are to share their fate are
     given a ``fate`` (B, T) in [0, 1), which then decides instead.
     """
     on_host = input_ids.device.type == "cpu"
-    return (_corrupted_on_host if on_host else _corrupted)(input_ids, chosen, words, split, fate)
+    return (_corrupted_on_host if on_host else _corrupted)(input_ids, chosen, bits, split, fate)
 
 
 def labels_at(input_ids: Tensor, predicted: Tensor) -> Tensor:
@@ -67,9 +67,9 @@ def labels_at(input_ids: Tensor, predicted: Tensor) -> Tensor:
 
 
 def _corrupted(
-    input_ids: Tensor, chosen: Tensor, words: Tensor, split: Split, fate: Tensor | None
+    input_ids: Tensor, chosen: Tensor, bits: Tensor, split: Split, fate: Tensor | None
 ) -> Tensor:
-    number = words.double() * _WORD  # (B, T)
+    number = bits.double() * _STEP  # (B, T)
     decides = number if fate is None else fate
     masked = chosen & (decides < split.mask_share)
     randomised = chosen & ~masked & (decides < split.mask_share + split.random_share)
@@ -82,12 +82,12 @@ def _corrupted(
 
 
 def _corrupted_on_host(
-    input_ids: Tensor, chosen: Tensor, words: Tensor, split: Split, fate: Tensor | None
+    input_ids: Tensor, chosen: Tensor, bits: Tensor, split: Split, fate: Tensor | None
 ) -> Tensor:
     """The same in numpy, and only where something is chosen: a tenth of the time on a CPU."""
     shown = input_ids.numpy().flatten()  # (B*T,), a copy
     place = np.flatnonzero(chosen.numpy())  # (M,), into the flattened ones
-    number = words.numpy().take(place) * _WORD  # (M,)
+    number = bits.numpy().take(place) * _STEP  # (M,)
     decides = number if fate is None else fate.numpy().take(place)
     masked = decides < split.mask_share
     randomised = ~masked & (decides < split.mask_share + split.random_share)

@@ -43,7 +43,7 @@ class MaskingStrategy(ABC):
         """Batch of (B, T) -> chosen (B, T) bool: ``rate`` of the tokens of each sequence.
 
         Never a special token and never padding. Randomness comes from ``batch.uniform`` (or its
-        ``words``): a function of the sequence, not of the batch, and not of ``batch.progress``.
+        ``bits``): a function of the sequence, not of the batch, and not of ``batch.progress``.
         """
 
     def fate(self, batch: Batch) -> Tensor | None:
@@ -95,8 +95,8 @@ class MaskingStrategy(ABC):
         return Masked(self._corrupted(batch, hidden), labels_at(batch.input_ids, predicted))
 
     def _corrupted(self, batch: Batch, hidden: Tensor) -> Tensor:
-        words, fate = batch.words("corruption"), self.fate(batch)  # each (B, T)
-        return corrupted(batch.input_ids, hidden, words, self.split, fate)
+        bits, fate = batch.bits("corruption"), self.fate(batch)  # each (B, T)
+        return corrupted(batch.input_ids, hidden, bits, self.split, fate)
 
 
 def number_to_choose(length: int, rate: float) -> int:
@@ -121,7 +121,7 @@ def _numbers_by_length(longest: int, rate: float) -> np.ndarray:
 def choose_exactly(score: Tensor, batch: Batch, rate: float) -> Tensor:
     """The lowest-scored ordinary tokens of each sequence, as many as BERT would take.
 
-    score (B, T), floats or ``batch.words`` -> chosen (B, T) bool. Of equal scores the earlier
+    score (B, T), floats or ``batch.bits`` -> chosen (B, T) bool. Of equal scores the earlier
     position comes first; of a sequence with fewer ordinary tokens, all are chosen.
     """
     lowest = _lowest_on_host if score.device.type == "cpu" else _lowest

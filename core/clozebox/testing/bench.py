@@ -138,9 +138,9 @@ class SteadyBatch(Batch):
         """As that of a batch, of one width for all."""
         return Batch.uniform(self._wide, name)[:, : self.input_ids.shape[1]]
 
-    def words(self, name: str) -> Tensor:
+    def bits(self, name: str) -> Tensor:
         """As those of a batch, of one width for all."""
-        return Batch.words(self._wide, name)[:, : self.input_ids.shape[1]]
+        return Batch.bits(self._wide, name)[:, : self.input_ids.shape[1]]
 
     @property
     def _wide(self) -> Batch:
@@ -163,10 +163,10 @@ class RecordingBatch(SteadyBatch):
         self.drawn.append(name)
         return super().uniform(name)
 
-    def words(self, name: str) -> Tensor:
+    def bits(self, name: str) -> Tensor:
         """As those of a batch; the name is kept."""
         self.drawn.append(name)
-        return super().words(name)
+        return super().bits(name)
 
 
 class Bench:

@@ -1,6 +1,6 @@
 """Batches for the steps, fetched and masked a block at a time.
 
-What is done to 32 short sequences costs mostly its some seventy calls; done to 256 at once it costs
+What is done to 32 short sequences costs mostly its some seventy calls; done to 512 at once it costs
 a third. Every number hangs on the sequence alone, so a batch is the same bits either way.
 """
 

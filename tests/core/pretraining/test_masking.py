@@ -133,15 +133,15 @@ def test_a_device_chooses_and_corrupts_as_the_host_does(
     """What is computed on a GPU, computed here by the same functions, is what numpy computes."""
     batch = a_batch(sequences=6, seed=seed)
     special, numbers = batch.special_tokens_mask, numbers_to_choose(batch, rate)
-    words = batch.words("score")
-    highest = torch.from_numpy(words.numpy() | np.uint32(2**32 - levels))  # ties with the excluded
-    for score in ((batch.uniform("score") * levels).round() / levels, words, highest):
+    bits = batch.bits("score")
+    highest = torch.from_numpy(bits.numpy() | np.uint32(2**32 - levels))  # ties with the excluded
+    for score in ((batch.uniform("score") * levels).round() / levels, bits, highest):
         chosen = masking._lowest(score, special, numbers)
         assert torch.equal(chosen, masking._lowest_on_host(score, special, numbers))
     assert batch.masking is not None
     for split in (batch.masking.split, batch.masking.split._replace(random_share=0.0)):
         for fate in (None, batch.uniform("fate")):
-            given = (batch.input_ids, chosen, words, split, fate)
+            given = (batch.input_ids, chosen, bits, split, fate)
             assert torch.equal(corruption._corrupted(*given), corruption._corrupted_on_host(*given))
 
 

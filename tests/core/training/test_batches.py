@@ -122,3 +122,15 @@ def test_a_rank_fetches_its_own_rows_alone_and_each_once(
         assert_same(batch, wanted)
         assert torch.equal(batch.masked.labels, wanted.masked.labels)
         assert torch.equal(batch.masked.input_ids, wanted.masked.input_ids)
+
+
+def test_a_part_of_some_of_the_rows_is_those_rows(bench: Bench) -> None:
+    """Rows that were taken here and there stand where they stood; so do a part of them."""
+    whole = batches(bench, BenchMasking(rate=0.3)).batch(40, 9, 0.0)
+    rows = np.array([7, 0, 5, 3])
+    part, wanted = whole.take(rows).part(1, 2, 0.5, with_masks=True), whole.take(rows[1:3])
+    assert part.places.tolist() == wanted.places.tolist() == [40, 45]
+    assert part.progress == 0.5
+    for name in ("input_ids", "labels"):
+        assert torch.equal(getattr(part.masked, name), getattr(wanted.masked, name)), name
+    assert torch.equal(part.uniform("mine"), wanted.uniform("mine"))
