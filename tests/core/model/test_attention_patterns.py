@@ -72,7 +72,7 @@ def kernel_pattern(attention: Attention, rows: int, length: int) -> Tensor:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["one document", "packed"])
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_real_position_looks_exactly_where_its_kind_allows(
     kind: AttentionKind, packed: bool, data: st.DataObject
@@ -90,7 +90,7 @@ def test_a_real_position_looks_exactly_where_its_kind_allows(
 
 @pytest.mark.parametrize("packed", [False, True], ids=["one document", "packed"])
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_the_pattern_that_is_shown_is_the_one_that_the_kernel_reads(
     kind: AttentionKind, packed: bool, data: st.DataObject

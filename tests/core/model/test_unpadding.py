@@ -54,7 +54,7 @@ def outcome(encoder: Any, embedded: Tensor, attention: Attention, real: Tensor) 
     return [hidden.detach(), given.grad[real], *(p.grad.clone() for p in encoder.parameters())]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 20), st.integers(2, 30), st.integers(0, 10**6), st.sampled_from(KINDS))
 def test_leaving_padding_out_changes_nothing(rows: int, width: int, seed: int, kind: str) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -88,7 +88,7 @@ def use(encoder: BertEncoder, kernel: str | None) -> None:
             module.kernel = kernel  # type: ignore[assignment]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 12),
     st.integers(1, 30),
