@@ -20,6 +20,9 @@ class NextSentencePrediction(Objective):
         sequences = batch.input_ids.new_full((), len(batch.input_ids))
         return {self.name: Targets(sequences, classes=2, flops_each=head_flops(self))}
 
+    def reads(self, view: View) -> Tensor:
+        return self.pooler.reads(view.input_ids)
+
     def forward(self, hidden: Tensor, view: View) -> Terms:
         if view.pair_label is None:
             raise ValueError("next sentence prediction needs sentence pairs")

@@ -14,6 +14,7 @@ from clozebox.pretraining import (
     Terms,
     View,
     class_term,
+    distinct,
     labelled_rows,
 )
 from clozebox_sbo import SpanBoundaryConfig
@@ -39,16 +40,24 @@ class SpanBoundary(Objective):
         flops = head_flops(self.dense) + head_flops(self.head)  # looking a place up is no product
         return {self.name: Targets(predicted, len(self.head.bias), flops)}
 
+    def reads(self, view: View) -> Tensor:
+        return distinct(around(view)[1:], view.labels.numel())
+
     def forward(self, hidden: Tensor, view: View) -> Terms:
-        rows, length = labelled_rows(view), hidden.shape[1]  # (M,)
-        sequence, position = rows // length, rows % length
-        before, behind = edges(view.labels != IGNORE_INDEX)
-        left, right = before[sequence, position], behind[sequence, position]  # (M,)
-        place = (position - left - 1).clamp(0, self.place.num_embeddings - 1)
-        states = [hidden[sequence, left], hidden[sequence, right], self.place(place)]
+        flat, (rows, left, right) = hidden.flatten(0, 1), around(view)  # (B*T, D), each (M,)
+        place = (rows - left - 1).clamp(0, self.place.num_embeddings - 1)
+        states = [flat[left], flat[right], self.place(place)]
         first = self.norm(F.gelu(self.dense(torch.cat(states, dim=-1))))  # (M, 2D + P) -> (M, D)
         logits = self.head(first).float()  # (M, V)
-        return {self.name: class_term(logits, view.labels[sequence, position])}
+        return {self.name: class_term(logits, view.labels.flatten()[rows])}
+
+
+def around(view: View) -> tuple[Tensor, Tensor, Tensor]:
+    """The labelled positions, and those before and behind their spans: each (M,), of the B*T."""
+    rows, length = labelled_rows(view), view.labels.shape[1]
+    first = rows // length * length  # of the sequence that each stands in
+    before, behind = (edge.flatten()[rows] for edge in edges(view.labels != IGNORE_INDEX))
+    return rows, first + before, first + behind
 
 
 def edges(labelled: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from clozebox.data import Rows, TokenStore
-from clozebox.errors import UserError
-from clozebox.evaluation import EvaluationTask, HeldOut
-from clozebox.pretraining import IGNORE_INDEX, Batch, PretrainingModel, TokenObjective, labelled
+from clozebox.data import TokenStore
+from clozebox.evaluation import EvaluationTask, HeldOut, text_with_blanks
+from clozebox.pretraining import (
+    IGNORE_INDEX,
+    Batch,
+    PretrainingModel,
+    TokenObjective,
+    labelled,
+    labelled_rows,
+)
 from clozebox_tensorboard import MASK, FillsConfig
 
 WINDOW = 12
@@ -77,7 +82,8 @@ class Fills(EvaluationTask):
             for batch in held_out.batches(self._config.excerpts):
                 yield Blanks(batch, one_word_each(batch, self._words(held_out.store)), True)
         for sentence in self._config.sentences:
-            batch = _batch_of(sentence, model, held_out)
+            longest, device = model.shape.max_position_embeddings, held_out.numerics.device
+            batch = text_with_blanks(sentence, held_out.store, longest, device)
             yield Blanks(batch, batch.input_ids == model.vocabulary.mask_id, are_known=False)
 
 
@@ -88,7 +94,7 @@ def probabilities_of(model: PretrainingModel, blanks: Blanks, held_out: HeldOut)
         if view is None or not isinstance(objective, TokenObjective):
             continue
         with torch.no_grad(), held_out.numerics.autocast():
-            states, labels = labelled(model.encode(view), view)  # (M, D), (M,)
+            states, labels = labelled(model.encode(view, labelled_rows(view)), view)  # (M, D), (M,)
             logits: Tensor = objective.head(states[labels != IGNORE_INDEX])  # (M, V)
         return logits.float().softmax(-1)
     return None
@@ -115,23 +121,6 @@ def one_word_each(batch: Batch, is_word: Tensor) -> Tensor:
     score = score.masked_fill(batch.special_tokens_mask, torch.inf)
     place = torch.arange(score.shape[1], device=score.device)  # (T,)
     return (place == score.argmin(1, keepdim=True)) & ~batch.special_tokens_mask  # (B, T)
-
-
-def _batch_of(sentence: str, model: PretrainingModel, held_out: HeldOut) -> Batch:
-    vocabulary, longest = model.vocabulary, model.shape.max_position_embeddings
-    content = held_out.store.tokenizer().encode(sentence, add_special_tokens=False).ids
-    if len(content) + 2 > longest:
-        problem = f"{sentence!r} has {len(content) + 2} tokens; the model reads {longest}"
-        raise UserError(f"evaluation fills: {problem}")
-    ids = np.array([[vocabulary.cls_id, *content, vocabulary.sep_id]])  # (1, T)
-    rows = Rows(
-        input_ids=ids,
-        token_type_ids=np.zeros_like(ids),
-        attention_mask=np.ones_like(ids, dtype=np.bool_),
-        special_tokens_mask=np.isin(ids, [vocabulary.cls_id, vocabulary.sep_id]),
-    )
-    device = held_out.numerics.device
-    return Batch.of(rows, vocabulary, None, seed=0, first=0, device=device)
 
 
 def _lines(

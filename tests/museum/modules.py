@@ -169,6 +169,14 @@ class EditsTheHiddenStates(NextSentence):
         return hidden.relu_()[:, 0]
 
 
+@exhibit("reads")
+class LooksBesideTheLabels(Masked):
+    """A token head on each state and the one before, of which only the labelled were asked for."""
+
+    def forward(self, hidden: Tensor, view: View) -> Terms:
+        return super().forward((hidden + hidden.roll(1, 1)) / 2, view)
+
+
 @exhibit("cut")
 class RemembersItsView(Masked):
     """The first batch's view is kept, and given for every other one."""

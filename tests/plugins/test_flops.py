@@ -46,8 +46,8 @@ PRESETS = ["tiny", "mini", "small", "medium", "base", "large"]
 def counted(model: PretrainingModel) -> Iterator[FlopCounterMode]:
     """What torch counts, attention dense and over padding too, as the formula does."""
     for module in model.modules():
-        if hasattr(module, "leaves_out_padding"):
-            module.leaves_out_padding = False
+        if hasattr(module, "leaves_out_unread"):
+            module.leaves_out_unread = False
     # A fused kernel of a CPU is not in torch's table, and would count as nothing.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         yield counter

@@ -332,7 +332,9 @@ def test_the_corrected_form_is_taken_where_it_is_asked_for(
     plain = training.model.encode
     for scoring in ("pll", "pll_within_word"):
         seen: list[Any] = []
-        monkeypatch.setattr(training.model, "encode", lambda v, s=seen: s.append(v) or plain(v))
+        monkeypatch.setattr(
+            training.model, "encode", lambda v, *r, s=seen: s.append(v) or plain(v, *r)
+        )
         measured(training, path, scoring=scoring)
         masks = [(view.input_ids == training.store.vocabulary.mask_id).sum(1) for view in seen]
         hidden[scoring] = max(int(count.max()) for count in masks)

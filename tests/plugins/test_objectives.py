@@ -64,7 +64,7 @@ def test_it_costs_what_torch_counts(ready: Callable[..., Training], name: str) -
     [batch] = training.batches(0)
     for encoder in training.model.modules():
         if isinstance(encoder, BertEncoder):  # RTD's generator has one of its own
-            encoder.leaves_out_padding = False  # what is stated counts padding
+            encoder.leaves_out_unread = False  # what is stated counts padding
     with FlopCounterMode(display=False) as counter:
         losses(training, batch)
     targets = targets_of(everyone(training.model, batch)).values()

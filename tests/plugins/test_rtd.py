@@ -63,8 +63,7 @@ def test_the_generator_reads_what_masking_made_and_learns_to_restore_it() -> Non
     rtd, batch = objective(), batch_of([ROW, ROW[:7]], HIDDEN)
     masked, generator = batch.masked, rtd.generator
     assert (masked.input_ids[0, [1, 4, 5, 9]] == VOCABULARY.mask_id).all()
-    hidden = generator.encode(masked)
-    assert hidden.shape == (2, 22, 6)
+    hidden = generator.encode(masked, torch.arange(2 * 22)).view(2, 22, 6)
     log_p = generator.head(hidden).log_softmax(-1)
     by_hand = -sum(log_p[r, c, batch.input_ids[r, c]] for r, cs in enumerate(HIDDEN) for c in cs)
     torch.testing.assert_close(rtd.view(batch).generator.loss, by_hand)

@@ -100,6 +100,8 @@ class Speed(Settings):
     """Sequences that go through the model at once; `auto` finds the most that memory holds."""
     attention: Literal["auto", "products", "torch", "flash", "efficient", "varlen"] = "auto"
     """The kernel; `auto` times those that the device has. `clozebox doctor` shows them."""
+    products: Literal["auto", "torch"] = "auto"
+    """Of fp32 on a CPU: `auto` takes oneDNN's where they are exact, `torch` torch's usual ones."""
     compile: bool = False
     """Compile the layers of the encoder (torch.compile): for GPUs. On a CPU it brings nothing."""
     keep_memory: bool = True

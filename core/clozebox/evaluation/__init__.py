@@ -1,6 +1,7 @@
 """Yardsticks that are the same for every arm."""
 
 from clozebox.evaluation.accuracy import Accuracy
+from clozebox.evaluation.fill import text_with_blanks
 from clozebox.evaluation.finetuning.tasks import FineTuning, Probing
 from clozebox.evaluation.held_out import EVALUATION_SEED, SHORT_SEQ_PROB, HeldOut
 from clozebox.evaluation.likelihood import Scoring, sentence_scores, speaker, token_scores
@@ -20,6 +21,7 @@ __all__ = [
     "mean_losses",
     "sentence_scores",
     "speaker",
+    "text_with_blanks",
     "token_scores",
     "view_losses",
 ]

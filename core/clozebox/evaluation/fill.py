@@ -9,7 +9,7 @@ import torch
 
 from clozebox.data import Rows, TokenStore
 from clozebox.errors import UserError
-from clozebox.pretraining import Batch, PretrainingModel, TokenObjective, labelled
+from clozebox.pretraining import Batch, PretrainingModel, TokenObjective, labelled, labelled_rows
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def fill(
     Raises:
         UserError: no [MASK] in the text, a text that is too long, or no objective that fills in.
     """
-    batch = _batch_of(text, store, model.shape.max_position_embeddings, device)
+    batch = text_with_blanks(text, store, model.shape.max_position_embeddings, device)
     chosen = batch.input_ids == store.vocabulary.mask_id  # (1, T)
     if not chosen.any():
         raise UserError(f"there is no [MASK] in {text!r}")
@@ -39,17 +39,23 @@ def fill(
         if view is None or not isinstance(objective, TokenObjective):
             continue
         with torch.no_grad():
-            states, _ = labelled(model.encode(view), view)  # (M, D)
+            states, _ = labelled(model.encode(view, labelled_rows(view)), view)  # (M, D)
             probabilities = objective.head(states).softmax(-1)  # (M, V)
         return [_guesses(row, store, top) for row in probabilities]
     raise UserError("none of the run's objectives fills in blanks")
 
 
-def _batch_of(text: str, store: TokenStore, longest: int, device: torch.device) -> Batch:
+def text_with_blanks(text: str, store: TokenStore, longest: int, device: torch.device) -> Batch:
+    """A batch (1, T) of a text in which [MASK] may stand.
+
+    Raises:
+        UserError: more than ``longest`` tokens.
+    """
     vocabulary = store.vocabulary
     content = store.tokenizer().encode(text, add_special_tokens=False).ids
     if len(content) + 2 > longest:
-        raise UserError(f"the text has {len(content) + 2} tokens; the model reads {longest}")
+        problem = f"{text!r} has {len(content) + 2} tokens; the model reads {longest}"
+        raise UserError(problem)
     ids = np.array([[vocabulary.cls_id, *content, vocabulary.sep_id]])  # (1, T)
     rows = Rows(
         input_ids=ids,

@@ -35,6 +35,7 @@ from clozebox.pretraining import (
     TokenObjective,
     View,
     labelled,
+    labelled_rows,
 )
 
 Scoring = Literal["pll", "pll_within_word"]
@@ -152,7 +153,7 @@ def _asked(
     concealed = torch.from_numpy(hidden).to(batch.input_ids.device)  # (B, T)
     view = replace(_cloze(objective, batch, concealed), labels=wanted.labels)
     with torch.no_grad():
-        states, labels = labelled(model.encode(view), view)  # (M, D), (M,)
+        states, labels = labelled(model.encode(view, labelled_rows(view)), view)  # (M, D), (M,)
         there = labels != IGNORE_INDEX
         logits = objective.head(states[there])  # (M, V)
         loss = F.cross_entropy(logits, labels[there], reduction="none")  # (M,)

@@ -1,6 +1,6 @@
 """Vectors to contextual vectors.
 
-B sequences, T tokens, D hidden size, L layers, S tokens that are computed.
+B sequences, T tokens, D hidden size, L layers, S tokens that are computed, R that are read.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,10 +16,12 @@ from clozebox.components import ModelShape
 from clozebox.model.attention import Attention
 from clozebox.model.dropout import Dropout
 from clozebox.model.flops import encoder_flops
-from clozebox.model.self_attention import MultiHeadSelfAttention
-from clozebox.model.unpadding import LaidOut
+from clozebox.model.self_attention import MultiHeadSelfAttention, chosen
+from clozebox.model.unpadding import LaidOut, scattered
 
 LayerNormPlace = Literal["post", "pre"]
+WORTH_IT = 0.75
+"""The share of the positions that may be read for leaving out the others to pay."""
 
 
 class Encoder(nn.Module, ABC):
@@ -27,6 +30,15 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, embedded: Tensor, attention: Attention) -> Tensor:
         """embedded (B, T, D) -> (B, T, D)."""
+
+    def forward_at(self, embedded: Tensor, attention: Attention, read: Tensor) -> Tensor:
+        """The same, where nothing is read but the positions ``read``, whatever else stands there.
+
+        read (R,): into the B*T flattened positions, each at most once. An encoder that can leave
+        out the others overrides this.
+        """
+        output: Tensor = self(embedded, attention)
+        return output
 
     @abstractmethod
     def hidden_states(self, embedded: Tensor, attention: Attention) -> list[Tensor]:
@@ -61,7 +73,8 @@ class BertEncoder(Encoder):
         self.attention_probs_dropout_prob = attention_probs_dropout_prob
         self.layer_norm = layer_norm
         self.layer_norm_eps = layer_norm_eps
-        self.leaves_out_padding = True
+        self.leaves_out_unread = True
+        """Padding, and in the last layer every position that nobody reads."""
         kind = PreNormLayer if layer_norm == "pre" else PostNormLayer
         self.layers = nn.ModuleList(
             kind(shape, hidden_dropout_prob, attention_probs_dropout_prob, layer_norm_eps)
@@ -83,9 +96,35 @@ class BertEncoder(Encoder):
         output: Tensor = self.final_norm(hidden)
         return output if layout is None else layout.put_back(output)  # (B, T, D)
 
+    def forward_at(self, embedded: Tensor, attention: Attention, read: Tensor) -> Tensor:
+        """embedded (B, T, D) -> (B, T, D): NaN at all positions but ``read`` (R,).
+
+        Nothing looks at the output of the last layer but who reads it. The others get no
+        feed-forward there, and as NaN they cannot be read unnoticed.
+        """
+        rows, width, _ = embedded.shape
+        layout = self._layout(embedded, attention)
+        computed = rows * width if layout is None else len(layout.place)
+        if not self._can_leave_out(len(read), computed):
+            return super().forward_at(embedded, attention, read)
+        hidden = embedded if layout is None else layout.lay_out(embedded)  # (S, D)
+        for layer in self.layers[:-1]:
+            hidden = layer(hidden, attention)
+        place = read if layout is None else layout.rows_of(read)  # (R,), into the S
+        output = self.final_norm(self.layers[-1](hidden, attention, place))  # (R, D)
+        return scattered(output, read, (rows, width), torch.nan)
+
+    def _can_leave_out(self, read: int, computed: int) -> bool:
+        """Whether it pays, and nobody put another part in the place of one of these."""
+        if not self.leaves_out_unread or read > WORTH_IT * computed:
+            return False
+        last = self.layers[-1]
+        own = type(self) is BertEncoder and type(last) in (PostNormLayer, PreNormLayer)
+        return own and type(last.attention) is MultiHeadSelfAttention
+
     def _layout(self, embedded: Tensor, attention: Attention) -> LaidOut | None:
         """Which tokens are computed; None for all of them."""
-        if not self.leaves_out_padding:
+        if not self.leaves_out_unread:
             return None
         first = self.layers[0]
         assert isinstance(first, PostNormLayer)
@@ -135,9 +174,10 @@ class PostNormLayer(nn.Module):
         output: Tensor = self.output(F.gelu(self.intermediate(hidden)))
         return output
 
-    def forward(self, hidden: Tensor, attention: Attention) -> Tensor:
-        """hidden (B, T, D) or (S, D) -> the same."""
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, attention)))
+    def forward(self, hidden: Tensor, attention: Attention, rows: Tensor | None = None) -> Tensor:
+        """hidden (B, T, D) or (S, D) -> the same, or (R, D): that of the ``rows`` alone."""
+        mixed = self.dropout(self.attention(hidden, attention, rows))
+        hidden = self.attention_norm(chosen(hidden, rows) + mixed)
         output: Tensor = self.output_norm(hidden + self.dropout(self.feed_forward(hidden)))
         return output
 
@@ -145,8 +185,9 @@ class PostNormLayer(nn.Module):
 class PreNormLayer(PostNormLayer):
     """The same parts; what goes in is normalised, and the residual stream is left alone."""
 
-    def forward(self, hidden: Tensor, attention: Attention) -> Tensor:
-        """hidden (B, T, D) or (S, D) -> the same."""
-        hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), attention))
+    def forward(self, hidden: Tensor, attention: Attention, rows: Tensor | None = None) -> Tensor:
+        """hidden (B, T, D) or (S, D) -> the same, or (R, D): that of the ``rows`` alone."""
+        mixed = self.dropout(self.attention(self.attention_norm(hidden), attention, rows))
+        hidden = chosen(hidden, rows) + mixed
         output: Tensor = hidden + self.dropout(self.feed_forward(self.output_norm(hidden)))
         return output

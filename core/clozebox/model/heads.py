@@ -49,3 +49,7 @@ class Pooler(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden (B, T, D) -> (B, D)."""
         return torch.tanh(self.dense(hidden[:, 0]))
+
+    def reads(self, tokens: Tensor) -> Tensor:
+        """Where it reads the hidden states of ``tokens`` (B, T): (B,), of the B*T flattened."""
+        return torch.arange(0, tokens.numel(), tokens.shape[1], device=tokens.device)

@@ -1,6 +1,7 @@
 """Each position mixes in what it may look at.
 
-B sequences, T tokens, D hidden size, N heads, H = D / N, S tokens that are computed.
+B sequences, T tokens, D hidden size, N heads, H = D / N, S tokens that are computed,
+R that are read.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ class MultiHeadSelfAttention(nn.Module):
         self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
         self.output = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, hidden: Tensor, attention: Attention) -> Tensor:
-        """hidden (B, T, D) or, in the layout of the attention, (S, D) -> the same."""
-        projected = self.qkv(hidden)  # (B, T, 3D) or (S, 3D)
-        output: Tensor = self.output(self.mix(projected, attention))  # (B, T, D) or (S, D)
+    def forward(self, hidden: Tensor, attention: Attention, rows: Tensor | None = None) -> Tensor:
+        """hidden (B, T, D) or, in the layout of the attention, (S, D) -> the same.
+
+        With ``rows`` (R,) -> (R, D): all are looked at, and only those are told what was seen.
+        """
+        mixed = self.mix(self.qkv(hidden), attention)  # (B, T, D) or (S, D)
+        output: Tensor = self.output(chosen(mixed, rows))
         return output
 
     def mix(self, projected: Tensor, attention: Attention) -> Tensor:
@@ -63,3 +67,8 @@ class MultiHeadSelfAttention(nn.Module):
         p = self.dropout if self.training else 0.0
         mixed = attention(query, key, value, p, self.kernel)  # (B, N, T, H)
         return mixed.transpose(1, 2).flatten(2)  # (B, T, D)
+
+
+def chosen(hidden: Tensor, rows: Tensor | None) -> Tensor:
+    """(B, T, D) or (S, D) -> (R, D), the ``rows`` (R,) of the flattened positions; None for all."""
+    return hidden if rows is None else hidden.flatten(0, -2).index_select(0, rows)

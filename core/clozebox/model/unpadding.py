@@ -51,9 +51,21 @@ class LaidOut:
 
     def put_back(self, laid_out: Tensor) -> Tensor:
         """(S, ...) -> (B, T, ...), and 0 where nothing was computed."""
+        return scattered(laid_out, self.place, self.padded, 0.0)
+
+    def rows_of(self, read: Tensor) -> Tensor:
+        """Positions (R,) among the B * T -> where they stand among the S; any, if nowhere."""
         rows, width = self.padded
-        flat = laid_out.new_zeros(rows * width, *laid_out.shape[1:])
-        return flat.index_copy(0, self.place, laid_out).view(rows, width, *laid_out.shape[1:])
+        row = self.place.new_zeros(rows * width)
+        row[self.place] = torch.arange(len(self.place), device=self.place.device)
+        return row[read]
+
+
+def scattered(values: Tensor, place: Tensor, padded: tuple[int, int], fill: float) -> Tensor:
+    """(S, ...) -> (B, T, ...): ``values`` at their ``place`` (S,), and ``fill`` elsewhere."""
+    rows, width = padded
+    flat = values.new_full((rows * width, *values.shape[1:]), fill)
+    return flat.index_copy(0, place, values).view(rows, width, *values.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,11 +39,11 @@ class Generator(nn.Module):
         special = torch.tensor(context.vocabulary.special_ids)
         self.register_buffer("special", special, persistent=False)
 
-    def encode(self, view: View) -> Tensor:
-        """view of (B, T) -> (B, T, G)."""
+    def encode(self, view: View, read: Tensor) -> Tensor:
+        """view of (B, T) -> (R, G): the hidden states of the positions ``read`` (R,) of the B*T."""
         embedded = self.project(self.embedding(view.input_ids, view.token_type_ids))  # (B, T, G)
-        hidden: Tensor = self.encoder(embedded, view.attention)  # (B, T, G)
-        return hidden
+        hidden = self.encoder.forward_at(embedded, view.attention, read)  # (B, T, G)
+        return hidden.flatten(0, 1)[read]
 
     def forward(self, batch: Batch) -> tuple[Tensor, Term]:
         """The batch's ids (B, T) with a sample at each hidden position, and the generator's loss.
@@ -52,8 +52,7 @@ class Generator(nn.Module):
         """
         masked = batch.masked
         rows = labelled_rows(masked)  # (M,)
-        hidden = self.encode(masked).flatten(0, 1)  # (B, T, G) -> (B*T, G)
-        logits = self.head(hidden[rows]).float()  # (M, V)
+        logits = self.head(self.encode(masked, rows)).float()  # (M, G) -> (M, V)
         labels, original = masked.labels.flatten()[rows], batch.input_ids.flatten()  # (M,), (B*T,)
         numbers = batch.uniform("sample").flatten()[rows]
         drawn = sample(logits.detach().index_fill(1, self.special, -torch.inf), numbers)  # (M,)

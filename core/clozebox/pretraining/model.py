@@ -67,9 +67,14 @@ class PretrainingModel(nn.Module):
         wanted = set(names)
         return [objective for objective in self.each_objective() if objective.name in wanted]
 
-    def encode(self, view: View) -> Tensor:
-        """view of (B, T) -> (B, T, D)."""
+    def encode(self, view: View, read: Tensor | None = None) -> Tensor:
+        """view of (B, T) -> (B, T, D), of which only the positions ``read`` (R,) may be looked at.
+
+        They count the B*T flattened ones, each at most once; None for all of them.
+        """
         embedded = self.embedding(view.input_ids, view.token_type_ids)  # (B, T, D)
+        if read is not None:
+            return self.encoder.forward_at(embedded, view.attention, read)
         hidden: Tensor = self.encoder(embedded, view.attention)  # (B, T, D)
         return hidden
 

@@ -6,9 +6,10 @@ B sequences, T tokens, D hidden size, V vocabulary, M predicted tokens.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from clozebox.components import ModelShape, TokenObjectiveConfig
@@ -102,6 +103,15 @@ class Objective(nn.Module, ABC):
     def forward(self, hidden: Tensor, view: View) -> Terms:
         """hidden (B, T, D) of the view -> one summed loss per term."""
 
+    def reads(self, view: View) -> Tensor | None:
+        """Where ``forward`` reads the hidden states: (R,), each position of the B*T flattened ones
+        at most once; None for anywhere.
+
+        The encoder may leave the others out of its last layer: they are NaN. Whoever changes
+        ``forward`` to read elsewhere changes this too. On a GPU R must not depend on the data.
+        """
+        return None
+
     @abstractmethod
     def targets(self, batch: Batch) -> dict[str, Targets]:
         """How many targets each term has in a batch, and what they cost; asked before ``forward``.
@@ -127,6 +137,10 @@ class TokenObjective(Objective):
     def forward(self, hidden: Tensor, view: View) -> Terms:
         """hidden (B, T, D) -> the cross-entropy at labelled positions."""
         return {self.name: token_term(self.head, hidden, view)}
+
+    def reads(self, view: View) -> Tensor | None:
+        """The labelled positions."""
+        return labelled_rows(view)
 
     def targets(self, batch: Batch) -> dict[str, Targets]:
         """The labelled tokens, each projected onto the vocabulary."""
@@ -175,3 +189,13 @@ def labelled_rows(view: View) -> Tensor:
         return wanted.nonzero().squeeze(1)
     bound = len(wanted) if view.max_targets is None else view.max_targets * len(view.labels)
     return wanted.byte().argsort(descending=True, stable=True)[:bound]
+
+
+def distinct(places: Sequence[Tensor], positions: int) -> Tensor:
+    """What any of the ``places`` names of so many flattened positions, each once: (R,)."""
+    named = torch.cat(list(places))
+    read = named.new_zeros(positions, dtype=torch.bool).index_fill_(0, named, True)
+    if read.device.type == "cpu":
+        return read.nonzero().squeeze(1)
+    # How many are named twice only the device knows; so many places suffice for all.
+    return read.byte().argsort(descending=True, stable=True)[: len(named)]

@@ -10,7 +10,7 @@ from torch import Tensor
 from clozebox.pretraining.batch import Batch
 from clozebox.pretraining.mixture import Reader
 from clozebox.pretraining.model import PretrainingModel
-from clozebox.pretraining.objective import Objective, Targets, Terms
+from clozebox.pretraining.objective import Objective, Targets, Terms, distinct
 from clozebox.pretraining.view import View
 
 
@@ -20,6 +20,14 @@ class Pass:
 
     view: View
     objectives: tuple[Objective, ...]
+
+    def reads(self) -> Tensor | None:
+        """Where any of them reads the hidden states, (R,) of the B*T; None for anywhere."""
+        each = [objective.reads(self.view) for objective in self.objectives]
+        places = [one for one in each if one is not None]
+        if len(places) < len(each):
+            return None
+        return places[0] if len(places) == 1 else distinct(places, self.view.input_ids.numel())
 
 
 def passes_of(model: PretrainingModel, batch: Batch) -> list[Pass]:
@@ -61,7 +69,7 @@ def count_targets(readers: Iterable[Reader]) -> dict[str, Tensor]:
 
 def forward(model: PretrainingModel, one: Pass) -> Terms:
     """Encode the view once, and let each of its objectives sum its loss."""
-    hidden = model.encode(one.view)  # (B, T, D)
+    hidden = model.encode(one.view, one.reads())  # (B, T, D)
     terms: Terms = {}
     for objective in one.objectives:
         # Of a tenth of the sequences comes a tenth of the gradient, as if each drew its objective.

@@ -94,6 +94,20 @@ def states_end_with_the_output(case: EncoderCase) -> None:
         raise Violation("the last state is not what forward returns")
 
 
+def what_is_read_is_the_same(case: EncoderCase) -> None:
+    for attention in case.attentions():
+        real = case.real.flatten().nonzero().squeeze(1)
+        read = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(case.seed))]
+        for few in (read[: len(read) // 3], read):
+            whole = case.encoder(case.embedded, attention).flatten(0, 1)  # (B*T, D)
+            some = case.encoder.forward_at(case.embedded, attention, few).flatten(0, 1)
+            if not torch.allclose(some[few], whole[few], atol=NOTHING):
+                raise Violation(
+                    f"{attention.kind} attention: asked for {len(few)} positions, forward_at "
+                    "gives others than forward does"
+                )
+
+
 def every_parameter_learns(case: EncoderCase) -> None:
     output = case.encoder(case.embedded, next(case.attentions()))
     output.square().sum().backward()
@@ -137,6 +151,12 @@ PROPERTIES: tuple[Property[EncoderCase], ...] = (
         "hidden_states begins with what went in and ends with what forward returns",
         "a last normalisation that only one of the two applies",
         states_end_with_the_output,
+    ),
+    Property(
+        "read",
+        "forward_at gives what forward does, at the positions that it is asked for",
+        "a change of forward alone, where forward_at was inherited or overridden",
+        what_is_read_is_the_same,
     ),
     Property(
         "gradients",

@@ -27,7 +27,7 @@ def compile_layers(encoder: nn.Module, device: torch.device, backend: str = "ind
     if not layers:
         raise UserError("speed.compile = true: the encoder holds no layers in a ModuleList")
     if isinstance(encoder, BertEncoder) and device.type == "cpu":
-        encoder.leaves_out_padding = False
+        encoder.leaves_out_unread = False
     for module in encoder.modules():
         if isinstance(module, MultiHeadSelfAttention):
             hidden = torch.compiler.disable(module.mix)  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -53,7 +53,7 @@ def numerics_of(speed: Speed, precision: str) -> Numerics:
             f'train.precision = "bf16": {device.type} on this machine {fault}; use fp32'
         )
     if device.type == "cpu":
-        choose_matmul()
+        choose_matmul(speed.products)
         if speed.keep_memory:
             keep_memory()
     # As use_deterministic_algorithms does, which would also import the compiler: a second.
@@ -77,18 +77,18 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def choose_matmul() -> None:
-    """Let oneDNN multiply fp32 on the CPU, wherever what it computes then still is fp32.
+def choose_matmul(products: Literal["auto", "torch"] = "auto") -> None:
+    """Let oneDNN multiply fp32 on the CPU, wherever what it computes then still is fp32; or let
+    torch choose, as it does by itself.
 
     The switch allows it to round to bf16, and is the only way to reach its kernels. On a chip
     with AVX-512 and no AMX it does not round, and is about twice as fast as the default; on others
     it may. So it is tried once, and kept only if the product is as exact as fp32 products are.
     """
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"
+    matmul.fp32_precision = "bf16" if products == "auto" else "none"
     if product_error() > FP32_PRODUCT_ERROR:
-        matmul.fp32_precision = before
+        matmul.fp32_precision = "none"
 
 
 def product_error() -> float:

@@ -212,7 +212,9 @@ def views_of(
     """What the encoder is shown while they are scored."""
     seen: list[View] = []
     plain = model.encode
-    monkeypatch.setattr(model, "encode", lambda view: seen.append(view) or plain(view))
+    monkeypatch.setattr(
+        model, "encode", lambda view, read=None: seen.append(view) or plain(view, read)
+    )
     scored(model, sentences, **how)
     return seen
 

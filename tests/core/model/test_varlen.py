@@ -119,7 +119,7 @@ def test_packed_tokens_are_computed_as_padded_ones(
     use(encoder, "varlen")
     packed = outcome(encoder, embedded, attention, real)
     use(encoder, "torch")
-    encoder.leaves_out_padding = False
+    encoder.leaves_out_unread = False
     for ours, plain in zip(packed, outcome(encoder, embedded, attention, real), strict=True):
         torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
 

@@ -38,7 +38,7 @@ def test_the_count_of_a_step_is_that_of_torchs_counter(
     cost = survey_costs(training)
     # What is counted is what the plain encoder does, padding included: a number that does not hang
     # on how a machine leaves padding out.
-    training.model.encoder.leaves_out_padding = False
+    training.model.encoder.leaves_out_unread = False
     with FlopCounterMode(display=False) as counter:
         sums = train_step(training, training.model.each_objective(), training.batches(0))
     assert sums.flops.item() == pytest.approx(cost.flops, rel=0.05)  # the average step

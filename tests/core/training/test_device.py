@@ -34,6 +34,12 @@ def test_the_faster_product_is_kept_only_where_it_is_as_exact(
     assert MATMUL.fp32_precision == "none"
 
 
+def test_the_faster_product_can_be_refused() -> None:
+    MATMUL.fp32_precision = "bf16"
+    device.choose_matmul("torch")
+    assert MATMUL.fp32_precision == "none"
+
+
 def test_what_is_computed_on_this_machine_is_fp32_either_way() -> None:
     device.choose_matmul()
     assert device.product_error() < device.FP32_PRODUCT_ERROR

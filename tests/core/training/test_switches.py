@@ -156,7 +156,7 @@ def test_compiled_layers_compute_the_same() -> None:
     for compiled in (False, True):
         encoder = BertEncoder(shape, 0.1, 0.1)
         initialise(encoder, seed=1, std=0.3)
-        encoder.leaves_out_padding = False
+        encoder.leaves_out_unread = False
         names = list(encoder.state_dict())
         if compiled:
             compile_layers(encoder, CPU, backend="aot_eager")

@@ -22,6 +22,10 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(shape.hidden_size, outputs)
 
+    def reads(self, tokens: Tensor) -> Tensor | None:
+        """Where it reads the hidden states of ``tokens`` (B, T): (R,), of the B*T; None for all."""
+        return None
+
 
 class SequenceHead(Head):
     """BERT's: pooler on [CLS], dropout, linear (Devlin et al., 2019, 4.1)."""
@@ -29,6 +33,10 @@ class SequenceHead(Head):
     def __init__(self, shape: ModelShape, outputs: int, dropout: float) -> None:
         super().__init__(shape, outputs, dropout)
         self.pooler = Pooler(shape)
+
+    def reads(self, tokens: Tensor) -> Tensor:
+        """[CLS] of each."""
+        return self.pooler.reads(tokens)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D), (B, T) -> (B, K)."""
@@ -66,9 +74,17 @@ class FineTunedModel(nn.Module):
     def forward(self, inputs: Inputs) -> Tensor:
         """A batch of (B, T) -> logits, fp32."""
         embedded = self.embedding(inputs.input_ids, inputs.token_type_ids)  # (B, T, D)
-        hidden = self.encoder(embedded, Attention(inputs.attention_mask))  # (B, T, D)
+        hidden = self.encode(embedded, inputs)  # (B, T, D)
         logits: Tensor = self.head(hidden, inputs.attention_mask).float()
         return logits
+
+    def encode(self, embedded: Tensor, inputs: Inputs) -> Tensor:
+        """(B, T, D) -> (B, T, D), right where the head reads it."""
+        attention, read = Attention(inputs.attention_mask), self.head.reads(inputs.input_ids)
+        if read is not None:
+            return self.encoder.forward_at(embedded, attention, read)
+        hidden: Tensor = self.encoder(embedded, attention)
+        return hidden
 
 
 def build(

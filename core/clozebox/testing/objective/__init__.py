@@ -29,6 +29,7 @@ from clozebox.testing.objective.leakage import (
 )
 from clozebox.testing.objective.learning import it_learns, the_stated_flops_are_right
 from clozebox.testing.objective.loop import (
+    it_reads_where_it_says,
     no_number_is_used_twice,
     rows_without_a_label_count_nothing,
     weights_are_left_to_the_loop,
@@ -153,6 +154,12 @@ PROPERTIES: tuple[Property[ObjectiveCase], ...] = (
         "the batch, its views and the hidden states stay as they were",
         "a change in place, such as labels[:, 0] = -100 or relu_",
         what_is_shared_stays,
+    ),
+    Property(
+        "reads",
+        "the hidden states are read at the positions that reads names, and nowhere else",
+        "a forward of a TokenObjective that looks beside the labels, and no reads of its own",
+        it_reads_where_it_says,
     ),
     Property(
         "weight",

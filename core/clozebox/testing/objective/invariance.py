@@ -85,7 +85,7 @@ def nothing_waits_for_the_device(case: ObjectiveCase) -> None:
     batch = _on_meta(case.batch(4))
     objective.targets(batch)
     view = objective.view(batch)
-    run(objective, model.encode(view), view)
+    run(objective, model.encode(view, objective.reads(view)), view)
 
 
 def weights_can_be_saved(case: ObjectiveCase) -> None:

@@ -69,7 +69,7 @@ def the_stated_flops_are_right(case: ObjectiveCase) -> None:
     # Stated is what a whole row costs, padding included, on any machine.
     inside = [one for one in case.objective.modules() if isinstance(one, BertEncoder)]
     for encoder in inside:
-        encoder.leaves_out_padding = False
+        encoder.leaves_out_unread = False
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):  # the CPU's fused kernel is not counted
         with FlopCounterMode(display=False) as making:
             view = case.objective.view(batch)
@@ -77,7 +77,7 @@ def the_stated_flops_are_right(case: ObjectiveCase) -> None:
         with FlopCounterMode(display=False) as reading:
             run(case.objective, hidden, view)
     for encoder in inside:
-        encoder.leaves_out_padding = True
+        encoder.leaves_out_unread = True
     counted = making.get_total_flops() + reading.get_total_flops()
     if abs(stated - counted) > 0.01 * max(counted, 1):
         raise Violation(

@@ -64,6 +64,27 @@ def what_is_shared_stays(case: ObjectiveCase) -> None:
             raise Violation(f"{name} were changed in place, for every objective that reads them")
 
 
+def it_reads_where_it_says(case: ObjectiveCase) -> None:
+    for kind, batch in case.batches():
+        view = case.objective.view(batch)
+        if (read := case.objective.reads(view)) is None:
+            continue
+        if len(set(read.tolist())) < len(read):
+            raise Violation(f"{kind}: reads names a position twice")
+        with torch.no_grad():
+            hidden = case.sharp.encode(view)  # (B, T, D)
+            named = torch.full_like(hidden, torch.nan).flatten(0, 1)
+            named[read] = hidden.flatten(0, 1)[read]
+            usual = run(case.objective, hidden, view)
+            others_gone = run(case.objective, named.view_as(hidden), view)
+        for name, term in usual.items():
+            if not torch.equal(term.loss, others_gone[name].loss):
+                raise Violation(
+                    f"{kind}: {name} reads hidden states at positions that reads does not name",
+                    case.tokens(view.input_ids[0]),
+                )
+
+
 def no_number_is_used_twice(case: ObjectiveCase) -> None:
     batch = RecordingBatch.of_batch(case.batch())
     if batch.masking is None:
