@@ -7,10 +7,11 @@ and fused AdamW. B sequences, T tokens.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,14 +48,25 @@ class Workload:
     precision: str = "fp32"
     peer_precision: str = "fp32"
     device: str = "cpu"
+    products: Literal["auto", "torch"] = "auto"
+    """``speed.products`` of Clozebox."""
+    peer_products: Literal["auto", "torch"] = "torch"
+    """What multiplies the peers' fp32: torch's choice, as they come, or Clozebox's."""
+    peer_dropout: float | None = None
+    """As ``dropout``, if not given."""
 
     @property
     def label(self) -> str:
         rows = "padded" if self.padded else "full"
         return (
             f"{self.size} {self.sequences}x{self.length} {rows} V={self.vocabulary} "
-            f"{self.precision}, peers {self.peer_precision}, dropout {self.dropout:g}"
+            f"{self.precision} ({self.products}), dropout {self.dropout:g}; peers "
+            f"{self.peer_precision} ({self.peer_products}), dropout {self.dropout_of_peers:g}"
         )
+
+    @property
+    def dropout_of_peers(self) -> float:
+        return self.dropout if self.peer_dropout is None else self.peer_dropout
 
 
 def arm_for(load: Workload) -> Arm:
@@ -77,7 +89,7 @@ def arm_for(load: Workload) -> Arm:
             "precision": load.precision,
         },
         "optim": {"lr": LR},
-        "speed": {"device": load.device},
+        "speed": {"device": load.device, "products": load.products},
     }
     return arm_of("benchmark", settings, load_registry())
 
@@ -161,8 +173,8 @@ def hugging_face(ours: Clozebox) -> nn.Module:
         shape = ours.training.model.shape.model_dump()
         config = transformers.BertConfig(
             **shape,
-            hidden_dropout_prob=ours.load.dropout,
-            attention_probs_dropout_prob=ours.load.dropout,
+            hidden_dropout_prob=ours.load.dropout_of_peers,
+            attention_probs_dropout_prob=ours.load.dropout_of_peers,
         )
         model: nn.Module = transformers.BertForPreTraining(config)
     layers = ours.training.model.shape.num_hidden_layers
@@ -194,12 +206,12 @@ class PlainTransformer(nn.Module):
         width, vocabulary = shape.hidden_size, load.vocabulary
         self.token = nn.Embedding(vocabulary, width)
         self.segment, self.position = nn.Embedding(2, width), nn.Embedding(512, width)
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(load.dropout)
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(load.dropout_of_peers)
         layer = nn.TransformerEncoderLayer(
             width,
             shape.num_attention_heads,
             shape.intermediate_size,
-            load.dropout,
+            load.dropout_of_peers,
             "gelu",
             batch_first=True,
         )
@@ -227,7 +239,7 @@ class XTransformer(nn.Module):
             num_tokens=load.vocabulary,
             max_seq_len=512,
             num_memory_tokens=0,
-            emb_dropout=load.dropout,
+            emb_dropout=load.dropout_of_peers,
             post_emb_norm=True,
             tie_embedding=True,
             attn_layers=Encoder(
@@ -237,8 +249,8 @@ class XTransformer(nn.Module):
                 attn_dim_head=shape.hidden_size // shape.num_attention_heads,
                 pre_norm=False,
                 attn_flash=True,
-                attn_dropout=load.dropout,
-                ff_dropout=load.dropout,
+                attn_dropout=load.dropout_of_peers,
+                ff_dropout=load.dropout_of_peers,
             ),
         )
         self.pooler = nn.Linear(shape.hidden_size, shape.hidden_size)
@@ -258,15 +270,27 @@ def plain_loss(model: nn.Module, batch: Batch) -> Tensor:
     return loss + F.cross_entropy(model.get_submodule("pair")(pooled).float(), view.pair_label)
 
 
+@contextmanager
+def products_of(products: Literal["auto", "torch"]) -> Iterator[None]:
+    """Within, fp32 on a CPU is multiplied so; it is a switch of the whole process."""
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    if products == "torch":
+        matmul.fp32_precision = "none"
+    yield
+    matmul.fp32_precision = before
+
+
 def peer_step(model: nn.Module, loss: Callable[[nn.Module, Batch], Tensor], ours: Clozebox) -> Step:
     """Forward, backward, clip and update of a peer, on the same batch."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.01, fused=True)
     numerics = Numerics(ours.numerics.device, ours.load.peer_precision)
 
     def step() -> None:
-        with numerics.autocast():
-            value = loss(model, ours.batch)
-        value.backward()  # type: ignore[no-untyped-call]
+        with products_of(ours.load.peer_products):
+            with numerics.autocast():
+                value = loss(model, ours.batch)
+            value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -1,6 +1,7 @@
 """A whole training step of Clozebox, beside what else a researcher would pick.
 
-    python -m tests.benchmarks.training_step --size tiny [--full] [--precision bf16] [--peers ...]
+    python -m tests.benchmarks.training_step --size tiny [--full] [--precision bf16] [--memory]
+    bash tests/benchmarks/training_step.sh          # the table of the README
 
 In one process, in rounds: each round times every subject and, as a probe of what the machine has
 left over just then, a matrix product. Ratios are taken round by round. Before anything is timed,
@@ -11,8 +12,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from tests.benchmarks.peers import Clozebox, Step, Workload, assert_same_arithmetic, peers
@@ -45,7 +49,7 @@ def probe(load: Workload) -> Step:
 
 def useful_flops(ours: Clozebox) -> float:
     """Forward and backward of the real tokens, the vocabulary at predicted positions only."""
-    model, view = ours.training.model, ours.batch.masked
+    model = ours.training.model
     lengths = ours.batch.attention_mask.sum(1).tolist()
     encoder = sum(model.encoder.flops(length) for length in lengths)
     heads = sum(
@@ -53,7 +57,6 @@ def useful_flops(ours: Clozebox) -> float:
         for objective in model.each_objective()
         for one in objective.targets(ours.batch).values()
     )
-    assert view is ours.batch.masked
     return 3 * (encoder + heads)
 
 
@@ -88,13 +91,40 @@ def report(load: Workload, found: Mapping[str, list[float]], tokens: int, flops:
         ratios = sorted(a / b for a, b in zip(times, found["clozebox"], strict=True))
         print(
             f"  {name:16}{1e3 * middle:9.1f} ms  {tokens / middle:9.0f} real tokens/s  "
-            f"MFU {flops / middle / limit:5.2f}  x{statistics.median(ratios):.2f} "
-            f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            f"{flops / middle / 1e9:6.0f} useful GFLOP/s  MFU {flops / middle / limit:5.2f}  "
+            f"x{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            flush=True,
         )
 
 
+def peak_memory(load: Workload, name: str) -> float:
+    """MiB that a process comes to hold which does three steps of one subject."""
+    ours = Clozebox.of(load)
+    step = ours.step if name == "clozebox" else peers(ours, (name,))[name]
+    if name != "clozebox":
+        ours.training.model.to("meta")  # its weights were copied
+    for _ in range(3):
+        step()
+    if ours.numerics.device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    # Not ru_maxrss: a process inherits that of the one that started it.
+    told = Path("/proc/self/status").read_text()
+    return float(told.split("VmHWM:")[1].split()[0]) / 2**10
+
+
+def report_memory(names: tuple[str, ...]) -> None:
+    for name in ("clozebox", *names):
+        command = [sys.executable, "-m", "tests.benchmarks.training_step", *sys.argv[1:]]
+        done = subprocess.run(
+            [*command, "--peak", name], capture_output=True, text=True, check=True
+        )
+        print(f"  {name:16}{float(done.stdout.split()[-1]):9.0f} MiB at most", flush=True)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", default="tiny")
     parser.add_argument("--sequences", type=int, default=32)
     parser.add_argument("--length", type=int, default=128)
@@ -102,27 +132,40 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=30_522)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    parser.add_argument("--peer-precision", choices=("fp32", "bf16"), help="as --precision")
+    parser.add_argument("--products", choices=("auto", "torch"), default="auto")
+    parser.add_argument("--peer-precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--peer-products", choices=("auto", "torch"), default="torch")
+    parser.add_argument("--peer-dropout", type=float, help="as --dropout")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--memory", action="store_true", help="peak memory, each in a process")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peak", choices=("clozebox", *PEERS), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
     load = Workload(
-        given.size,
-        given.sequences,
-        given.length,
-        not given.full,
-        given.vocabulary,
-        given.dropout,
-        given.precision,
-        given.peer_precision or given.precision,
-        given.device,
+        size=given.size,
+        sequences=given.sequences,
+        length=given.length,
+        padded=not given.full,
+        vocabulary=given.vocabulary,
+        dropout=given.dropout,
+        precision=given.precision,
+        peer_precision=given.peer_precision,
+        device=given.device,
+        products=given.products,
+        peer_products=given.peer_products,
+        peer_dropout=given.peer_dropout,
     )
+    if given.peak:
+        print(peak_memory(load, given.peak))
+        return
     assert_same_arithmetic(load)
     measure(load, tuple(given.peers), given.rounds)
+    if given.memory:
+        report_memory(tuple(given.peers))
 
 
 if __name__ == "__main__":
