@@ -33,7 +33,7 @@ from clozebox.registry import load_registry
 from clozebox.training import RunDirectory
 from clozebox.training.budget import Plan, Spent
 from clozebox.training.console import Console
-from clozebox.training.loop import Progress, settle, train
+from clozebox.training.loop import Keeping, Progress, settle, train
 from clozebox.training.meter import Meter
 from clozebox.training.record import Record, Silence
 from clozebox.training.stopping import StopRequest
@@ -92,7 +92,12 @@ def as_the_loop(ours: Clozebox, steps: int) -> object:
     settings = ours.training.arm.train.model_copy(update={"log_every": 10 * steps, "evals": 1})
     arm = replace(ours.training.arm, train=settings)
     training, nothing = replace(ours.training, arm=arm, stream=stream), Yardsticks((), ())
-    return train(training, progress, nothing, Silence(), lambda: None, After(steps))
+    return train(
+        training, progress, nothing, Silence(), Keeping(nothing_to_do, nothing_to_do), After(steps)
+    )
+
+
+def nothing_to_do() -> None: ...
 
 
 class Again:

@@ -1,6 +1,7 @@
 """What a sweep itself costs: many trials in one SQLite study, of a child that does next to nothing.
 
     python -m tests.benchmarks.sweep_overhead --trials 1000 --workers 2
+    python -m tests.benchmarks.sweep_overhead --trials 8 --seconds 30 --evals 20
 
 Overhead is the time of a worker that no child was running in: wall time of the sweep times workers,
 less what the children took by their own clocks, from the call that starts them to their last line.
@@ -44,10 +45,12 @@ fresh_seeds = 0
 """
 CHILD = """\
 import json, os, sys, time
-run, evals = sys.argv[1], int(sys.argv[2])
+run, evals, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 with open(run + "/metrics.jsonl", "w") as file:
     for step in range(1, evals + 1):
+        time.sleep(pause)
         file.write(json.dumps({"step": step, "eval/cloze_loss": 4 - step / evals}) + "\\n")
+        file.flush()
 done = {"state": "done", "pid": os.getpid(), "result": {"eval/cloze_loss": 3.0}}
 with open(run + "/status.tmp", "w") as file:
     json.dump(done, file)
@@ -57,7 +60,9 @@ with open(run + "/ended.txt", "w") as file:
 """
 
 
-def measure(trials: int, workers: int, sampler: str, pruner: str, evals: int, folder: Path) -> None:
+def measure(
+    trials: int, workers: int, sampler: str, pruner: str, evals: int, seconds: float, folder: Path
+) -> None:
     spec = importlib.util.spec_from_file_location("fake_plugin", SWEEP_TESTS / "fake_plugin.py")
     assert spec is not None and spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)
@@ -72,7 +77,7 @@ def measure(trials: int, workers: int, sampler: str, pruner: str, evals: int, fo
 
     def command(run: Path) -> list[str]:
         begun[run] = time.monotonic()
-        return [sys.executable, "-I", "-S", "-c", CHILD, str(run), str(evals)]
+        return [sys.executable, "-I", "-S", "-c", CHILD, str(run), str(evals), str(seconds / evals)]
 
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     result = run_sweep(workspace, workers=workers, command=command, stream=io.StringIO())
@@ -91,6 +96,8 @@ def measure(trials: int, workers: int, sampler: str, pruner: str, evals: int, fo
                 "wall s": round(wall, 1),
                 "overhead s a trial": round((wall * workers - children) / trials, 4),
                 "of it CPU s": round(own / trials, 4),
+                "overhead % of a run": round(100 * (wall * workers - children) / children, 2),
+                "CPU % of a run": round(100 * own / children, 2),
             }
         )
     )
@@ -103,9 +110,16 @@ if __name__ == "__main__":
     parser.add_argument("--sampler", default="random")
     parser.add_argument("--pruner", default="none")
     parser.add_argument("--evals", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=0, help="How long a run sleeps.")
     parser.add_argument("--folder", help="Where the study is written.  [default: a temporary one]")
     given = parser.parse_args()
     with TemporaryDirectory(dir=given.folder) as scratch:
         measure(
-            given.trials, given.workers, given.sampler, given.pruner, given.evals, Path(scratch)
+            given.trials,
+            given.workers,
+            given.sampler,
+            given.pruner,
+            given.evals,
+            given.seconds,
+            Path(scratch),
         )

@@ -34,7 +34,7 @@ def print_result(workspace: Workspace, result: SweepResult, experiment: Path) ->
             click.echo(f"  still training: {training}")
     if workspace.experiment.sweep.space:
         _print_best(workspace, result)
-    elif tally.done and not left:
+    if tally.done and not left:
         click.echo(f"to compare the arms: clozebox compare {experiment}")
 
 

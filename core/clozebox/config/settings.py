@@ -103,7 +103,7 @@ class Speed(Settings):
     products: Literal["auto", "torch"] = "auto"
     """Of fp32 on a CPU: `auto` takes oneDNN's where they are exact, `torch` torch's usual ones."""
     compile: bool = False
-    """Compile the layers of the encoder (torch.compile): for GPUs. On a CPU it brings nothing."""
+    """Compile the layers of the encoder (torch.compile): for GPUs."""
     keep_memory: bool = True
     """On a CPU: do not give memory back between steps (glibc only)."""
     ranks: PositiveInt = 1

@@ -110,7 +110,7 @@ class Attention:
         """The same, one product after the other.
 
         On a CPU torch's kernel seldom does better: where there is dropout it falls back to this,
-        and draws its numbers one by one; in bf16 it takes three times as long.
+        and draws its numbers one by one (`tests/benchmarks/kernels.py`).
         """
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)  # (B, N, T, T)
         if (bias := self._bias(query.shape[-2])) is not None:

@@ -32,25 +32,43 @@ def save_checkpoint(
     optimizer: GuardedAdamW,
     state: Mapping[str, Any],
     keep: int,
-    writes: bool = True,
 ) -> Path:
     """Write ``folder/step-<step>`` and prune all but the newest ``keep``.
-
-    A model in parts is put together for it, by all ranks; one of them ``writes``.
 
     Raises:
         UserError: the disk refused; what was there before is still whole.
     """
-    target = folder / f"step-{state['step']:08d}"
-    temporary = folder / f".tmp-{target.name}-{os.getpid()}"
-    weights, moments = _whole(_weights(model)), _whole(_moments(model, optimizer))
-    if not writes:
-        return target
-    files = {
-        "model.safetensors": save(weights),
-        "optimizer.safetensors": save(moments),
+    files = contents(model, optimizer, state)
+    return write_checkpoint(folder / name_at(state["step"]), files, keep)
+
+
+def name_at(step: int) -> str:
+    """What the checkpoint of a step is called."""
+    return f"step-{step:08d}"
+
+
+def contents(
+    model: nn.Module, optimizer: GuardedAdamW, state: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """The files of a checkpoint, as of now; what is trained on after that does not change them.
+
+    A model in parts is put together for it, by all ranks.
+    """
+    return {
+        "model.safetensors": save(_whole(_weights(model))),
+        "optimizer.safetensors": save(_whole(_moments(model, optimizer))),
         "state.json": json.dumps(dict(state), indent=2, sort_keys=True).encode(),
     }
+
+
+def write_checkpoint(target: Path, files: Mapping[str, bytes], keep: int) -> Path:
+    """Write a checkpoint, and prune all but the newest ``keep`` of its folder.
+
+    Raises:
+        UserError: the disk refused; what was there before is still whole.
+    """
+    folder = target.parent
+    temporary = folder / f".tmp-{target.name}-{os.getpid()}"
     manifest = {
         "format": FORMAT,
         "files": {

@@ -1,7 +1,4 @@
-"""Compiling the layers of the encoder: for GPUs, where a step is many small kernels.
-
-On the CPUs measured here it brings nothing (0.95 to 1.05 of the speed) and takes half a minute.
-"""
+"""Compiling the layers of the encoder: for GPUs, where a step is many small kernels."""
 
 from __future__ import annotations
 

@@ -57,12 +57,22 @@ class Due:
         return self.logs or self.evaluates or self.saves
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """How a run is kept, so that it can be taken up again."""
+
+    save: Callable[[], None]
+    """Takes hold of everything as it is now, and begins to write it."""
+    wait: Callable[[], None]
+    """Until that is on the disk."""
+
+
 def train(
     training: Training,
     progress: Progress,
     yardsticks: Yardsticks,
     record: Record,
-    save: Callable[[], None],
+    keeping: Keeping,
     stop: StopRequest,
 ) -> dict[str, float] | None:
     """Train to the end of the budget and return the last evaluation; None when asked to stop.
@@ -97,13 +107,13 @@ def train(
             # The last step is kept before it is evaluated, so that a stop in the middle of that
             # costs no step. Of any other step a resumed run would not make up for the evaluation.
             if saves and now == 1:
-                _keep(record, save)
+                _keep(record, keeping)
             if due.evaluates:
                 with stop.during(partial(record.finishes_evaluation, spent)):
                     result = evaluate(training, yardsticks.due(now))
                 record.log_evaluation(spent, result)
             if saves and now < 1:
-                _keep(record, save)
+                _keep(record, keeping, waits=stop.agreed is not None)
             world.wait()  # for rank 0, which does all of this
         if stop.agreed and now < 1:
             return None
@@ -116,9 +126,11 @@ def train(
     return result
 
 
-def _keep(record: Record, save: Callable[[], None]) -> None:
+def _keep(record: Record, keeping: Keeping, waits: bool = True) -> None:
     record.sync()
-    save()
+    keeping.save()
+    if waits:  # in the middle of a run training goes on meanwhile
+        keeping.wait()
 
 
 def _is_on_record(training: Training, step: int, metrics: Mapping[str, float]) -> bool:

@@ -11,21 +11,26 @@ from clozebox.data import TokenStore
 from clozebox.errors import UserError
 from clozebox.training.budget import Spent
 from clozebox.training.checkpoint import (
+    contents,
     load_optimizer,
     load_state,
     load_weights,
+    name_at,
     newest_checkpoint,
-    save_checkpoint,
 )
+from clozebox.training.checkpoint_writer import CheckpointWriter
 from clozebox.training.meter import Meter
 from clozebox.training.run_directory import RunDirectory
 from clozebox.training.setup import Training
 
 
-def save(training: Training, spent: Spent, meter: Meter) -> None:
+def save(training: Training, spent: Spent, meter: Meter, writer: CheckpointWriter) -> None:
     """Everything that is not a function of the step, and what it must be resumed with.
 
     Of several ranks, each of which has it all, one writes.
+
+    Raises:
+        UserError: the disk refused the checkpoint before this one.
     """
     if training.parts is None and not training.world.is_main:
         return
@@ -34,14 +39,10 @@ def save(training: Training, spent: Spent, meter: Meter) -> None:
         "meter": meter.settled,
         "tokens_read": training.store.fingerprint,
     }
-    save_checkpoint(
-        training.run.checkpoints,
-        training.model,
-        training.optimizer,
-        state,
-        training.arm.train.keep_checkpoints,
-        writes=training.world.is_main,
-    )
+    files = contents(training.model, training.optimizer, state)
+    if training.world.is_main:
+        target = training.run.checkpoints / name_at(spent.step)
+        writer.write(target, files, training.arm.train.keep_checkpoints)
 
 
 def restore(training: Training, say: Callable[[str], None]) -> tuple[Spent, Meter]:

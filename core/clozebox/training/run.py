@@ -17,9 +17,10 @@ from clozebox.errors import UserError
 from clozebox.evaluation import Yardsticks
 from clozebox.training.budget import Plan, Spent
 from clozebox.training.checkpoint import load_state, newest_checkpoint
+from clozebox.training.checkpoint_writer import CheckpointWriter
 from clozebox.training.console import Console
 from clozebox.training.distributed import RankLost, World, joined
-from clozebox.training.loop import Diverged, Progress, train
+from clozebox.training.loop import Diverged, Keeping, Progress, train
 from clozebox.training.metrics_log import MetricsLog
 from clozebox.training.micro_batch import is_out_of_memory
 from clozebox.training.provenance import record_session
@@ -137,11 +138,11 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     yardsticks = Yardsticks.of(arm.evaluations)
     record = _record(training, plan, spent, console)
     progress = Progress(spent, plan, meter)
+    writer = CheckpointWriter()
     stop.can_save = True
     try:
-        result = train(
-            training, progress, yardsticks, record, lambda: save(training, spent, meter), stop
-        )
+        keeping = Keeping(partial(save, training, spent, meter, writer), writer.wait)
+        result = train(training, progress, yardsticks, record, keeping, stop)
     except Diverged as error:
         record.finish("diverged", spent, reason=str(error))
         console.say(f"diverged: {error}")
