@@ -1,9 +1,10 @@
-"""How the cost of a training step grows: with size, sequence length, batch, vocabulary, corpus.
+"""How cost grows: with size, sequence length, batch, vocabulary, corpus; of sweeps, with workers.
 
     python -m tests.benchmarks.scaling [--png growth.png]
 
 Each point is a process of its own: the median time of its steps, and its peak memory. One thing is
-varied at a time around a tiny model on 32 full rows of 128 tokens, V = 8,192, in fp32.
+varied at a time around a tiny model on 32 full rows of 128 tokens, V = 8,192, in fp32. Of a sweep
+it is what the machinery takes for a trial, whatever the trial does.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ AXES: Mapping[str, Sequence[Any]] = {
     "sequences": (8, 16, 32, 64, 128),
     "vocabulary": (2_048, 8_192, 30_522, 65_536),
     "corpus": (20, 200, 2_000, 20_000),
+    "workers": (1, 2, 4, 8),
 }
 STEPS = 5
+TRIALS = 64
 
 
 def measured(axis: str, value: Any) -> dict[str, float]:
@@ -41,7 +44,10 @@ def measured(axis: str, value: Any) -> dict[str, float]:
 
 def point(axis: str, value: Any) -> dict[str, float]:
     """The same, in this process."""
-    times = rows_of_a_corpus(value) if axis == "corpus" else steps(axis, value)
+    if axis == "workers":
+        times = [a_trial(value)]
+    else:
+        times = rows_of_a_corpus(value) if axis == "corpus" else steps(axis, value)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"ms": 1e3 * statistics.median(times), "mib": peak}
 
@@ -73,6 +79,15 @@ def rows_of_a_corpus(documents: int) -> list[float]:
         return [_seconds(lambda at=at: examples.rows(32 * at, 32)) for at in range(200)]
 
 
+def a_trial(workers: int) -> float:
+    """Wall time that a sweep adds to a trial, by the trials that end meanwhile."""
+    from tests.benchmarks.sweep_overhead import measure
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(TRIALS, workers, "random", "none", 1, 0.0, Path(folder))
+    return float(found["wall s"]) / TRIALS
+
+
 def _seconds(step: Any) -> float:
     start = time.process_time()
     step()
@@ -98,6 +113,8 @@ def figure(found: Mapping[str, Mapping[Any, Mapping[str, float]]], path: Path) -
             if axis == "corpus" and key == "ms":
                 place.set_ylim(1e-2, 10)
                 unit = "ms to fetch 32 rows"
+            if axis == "workers" and key == "ms":
+                unit = "ms a trial"
             place.set_ylabel(unit)
             place.grid(alpha=0.3, which="both")
     drawn.tight_layout()
@@ -114,7 +131,8 @@ def main() -> None:
         return
     found: dict[str, dict[Any, dict[str, float]]] = {}
     for axis, values in AXES.items():
-        print(f"| {axis} | ms of processor time | peak MiB |\n|---|---|---|")
+        kind = "of the clock" if axis == "workers" else "of processor time"
+        print(f"| {axis} | ms {kind} | peak MiB |\n|---|---|---|")
         for value in values:
             found.setdefault(axis, {})[value] = one = measured(axis, value)
             print(f"| {value} | {one['ms']:.4g} | {one['mib']:.0f} |", flush=True)

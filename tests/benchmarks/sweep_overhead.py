@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from clozebox.config import load_experiment
 from clozebox.registry import registry_of
@@ -62,7 +63,8 @@ with open(run + "/ended.txt", "w") as file:
 
 def measure(
     trials: int, workers: int, sampler: str, pruner: str, evals: int, seconds: float, folder: Path
-) -> None:
+) -> dict[str, Any]:
+    """What a sweep of so many trials took, which last ``seconds`` each."""
     spec = importlib.util.spec_from_file_location("fake_plugin", SWEEP_TESTS / "fake_plugin.py")
     assert spec is not None and spec.loader is not None
     plugin = importlib.util.module_from_spec(spec)
@@ -85,22 +87,18 @@ def measure(
     assert result.tally.ended == trials, result.tally
     children = sum(float((run / "ended.txt").read_text()) - at for run, at in begun.items())
     own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(
-        json.dumps(
-            {
-                "trials": trials,
-                "workers": workers,
-                "sampler": sampler,
-                "pruner": pruner,
-                "evaluations a trial": evals,
-                "wall s": round(wall, 1),
-                "overhead s a trial": round((wall * workers - children) / trials, 4),
-                "of it CPU s": round(own / trials, 4),
-                "overhead % of a run": round(100 * (wall * workers - children) / children, 2),
-                "CPU % of a run": round(100 * own / children, 2),
-            }
-        )
-    )
+    return {
+        "trials": trials,
+        "workers": workers,
+        "sampler": sampler,
+        "pruner": pruner,
+        "evaluations a trial": evals,
+        "wall s": round(wall, 2),
+        "overhead s a trial": round((wall * workers - children) / trials, 4),
+        "of it CPU s": round(own / trials, 4),
+        "overhead % of a run": round(100 * (wall * workers - children) / children, 2),
+        "CPU % of a run": round(100 * own / children, 2),
+    }
 
 
 if __name__ == "__main__":
@@ -114,7 +112,7 @@ if __name__ == "__main__":
     parser.add_argument("--folder", help="Where the study is written.  [default: a temporary one]")
     given = parser.parse_args()
     with TemporaryDirectory(dir=given.folder) as scratch:
-        measure(
+        found = measure(
             given.trials,
             given.workers,
             given.sampler,
@@ -123,3 +121,4 @@ if __name__ == "__main__":
             given.seconds,
             Path(scratch),
         )
+    print(json.dumps(found))
