@@ -277,8 +277,10 @@ def products_of(products: Literal["auto", "torch"]) -> Iterator[None]:
     before = matmul.fp32_precision
     if products == "torch":
         matmul.fp32_precision = "none"
-    yield
-    matmul.fp32_precision = before
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 def peer_step(model: nn.Module, loss: Callable[[nn.Module, Batch], Tensor], ours: Clozebox) -> Step:
@@ -319,7 +321,7 @@ def assert_same_arithmetic(load: Workload) -> None:
     Raises:
         AssertionError: they are not, and there is nothing to time.
     """
-    ours = Clozebox.of(replace(load, dropout=0.0, precision="fp32"))
+    ours = Clozebox.of(replace(load, dropout=0.0, peer_dropout=0.0, precision="fp32"))
     peer = hugging_face(ours)
     theirs = hugging_face_loss(peer, ours.batch)
     theirs.backward()  # type: ignore[no-untyped-call]

@@ -32,6 +32,8 @@ AXES: Mapping[str, Sequence[Any]] = {
 }
 STEPS = 5
 TRIALS = 64
+UNITS = {"corpus": "ms to fetch 32 rows", "workers": "ms a trial"}
+NAMES = {"corpus": "documents", "sequences": "batch"}
 
 
 def measured(axis: str, value: Any) -> dict[str, float]:
@@ -95,30 +97,31 @@ def _seconds(step: Any) -> float:
 
 
 def figure(found: Mapping[str, Mapping[Any, Mapping[str, float]]], path: Path) -> None:
-    """Time and memory against each axis, both on logarithmic scales."""
+    """Time and memory against each axis; equal steps are equal factors."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-    drawn, places = plt.subplots(2, len(found), figsize=(3 * len(found), 5), squeeze=False)
+    drawn, places = plt.subplots(
+        2, len(found), figsize=(2.6 * len(found), 5), squeeze=False, layout="constrained"
+    )
     for column, (axis, points) in enumerate(found.items()):
-        for row, (key, unit) in enumerate((("ms", "ms a step"), ("mib", "peak MiB"))):
-            place = places[row][column]
-            values = [one[key] for one in points.values()]
-            if axis == "size":
-                place.plot(list(points), values, "o-")
-                place.set_yscale("log")
-                place.tick_params(axis="x", rotation=45)
-            else:
-                place.loglog(list(points), values, "o-")
-            place.set_xlabel({"corpus": "documents", "sequences": "batch"}.get(axis, axis))
-            if axis == "corpus" and key == "ms":
-                place.set_ylim(1e-2, 10)
-                unit = "ms to fetch 32 rows"
-            if axis == "workers" and key == "ms":
-                unit = "ms a trial"
-            place.set_ylabel(unit)
-            place.grid(alpha=0.3, which="both")
-    drawn.tight_layout()
+        for row, key in enumerate(("ms", "mib")):
+            place, values = places[row][column], [one[key] for one in points.values()]
+            place.plot(range(len(points)), values, "o-")
+            place.set_xticks(range(len(points)), [_short(value) for value in points], rotation=45)
+            place.set_yscale("log")
+            place.set_ylim(min(values) / 2, 2 * max(values))
+            place.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            place.yaxis.set_major_formatter(ScalarFormatter())
+            place.yaxis.set_minor_formatter(NullFormatter())
+            place.grid(alpha=0.3)
+            place.set_ylabel(UNITS.get(axis, "ms a step") if key == "ms" else "peak MiB")
+        places[1][column].set_xlabel(NAMES.get(axis, axis))
     drawn.savefig(path, dpi=110)
+
+
+def _short(value: Any) -> str:
+    return f"{value // 1000}k" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
 def main() -> None:

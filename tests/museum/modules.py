@@ -177,6 +177,15 @@ class LooksBesideTheLabels(Masked):
         return super().forward((hidden + hidden.roll(1, 1)) / 2, view)
 
 
+@exhibit("reads")
+class ProjectsEverything(Masked):
+    """The head is run on all positions before the labelled are taken: 0 times NaN is a gradient."""
+
+    def forward(self, hidden: Tensor, view: View) -> Terms:
+        logits, labels = labelled(self.head(hidden), view)  # (M, V), (M,)
+        return {self.name: class_term(logits.float(), labels)}
+
+
 @exhibit("cut")
 class RemembersItsView(Masked):
     """The first batch's view is kept, and given for every other one."""

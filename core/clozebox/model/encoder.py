@@ -20,7 +20,7 @@ from clozebox.model.self_attention import MultiHeadSelfAttention, chosen
 from clozebox.model.unpadding import LaidOut, scattered
 
 LayerNormPlace = Literal["post", "pre"]
-WORTH_IT = 0.75
+MOST_READ = 0.75
 """The share of the positions that may be read for leaving out the others to pay."""
 
 
@@ -97,7 +97,7 @@ class BertEncoder(Encoder):
         return output if layout is None else layout.put_back(output)  # (B, T, D)
 
     def forward_at(self, embedded: Tensor, attention: Attention, read: Tensor) -> Tensor:
-        """embedded (B, T, D) -> (B, T, D): NaN at all positions but ``read`` (R,).
+        """embedded (B, T, D) -> (B, T, D): NaN at all but ``read`` (R,), if these are few.
 
         Nothing looks at the output of the last layer but who reads it. The others get no
         feed-forward there, and as NaN they cannot be read unnoticed.
@@ -116,11 +116,16 @@ class BertEncoder(Encoder):
 
     def _can_leave_out(self, read: int, computed: int) -> bool:
         """Whether it pays, and nobody put another part in the place of one of these."""
-        if not self.leaves_out_unread or read > WORTH_IT * computed:
+        if not self.leaves_out_unread or read > MOST_READ * computed:
             return False
         last = self.layers[-1]
-        own = type(self) is BertEncoder and type(last) in (PostNormLayer, PreNormLayer)
-        return own and type(last.attention) is MultiHeadSelfAttention
+        if type(self) is not BertEncoder or not isinstance(last, PostNormLayer):
+            return False
+        # Its methods are asked, not its class: sharding gives a layer another class.
+        kind = PreNormLayer if isinstance(last, PreNormLayer) else PostNormLayer
+        own = ("forward", "feed_forward")
+        changed = any(getattr(type(last), name) is not getattr(kind, name) for name in own)
+        return not changed and type(last.attention) is MultiHeadSelfAttention
 
     def _layout(self, embedded: Tensor, attention: Attention) -> LaidOut | None:
         """Which tokens are computed; None for all of them."""

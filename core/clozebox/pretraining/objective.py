@@ -107,7 +107,8 @@ class Objective(nn.Module, ABC):
         """Where ``forward`` reads the hidden states: (R,), each position of the B*T flattened ones
         at most once; None for anywhere.
 
-        The encoder may leave the others out of its last layer: they are NaN. Whoever changes
+        They are real tokens. The encoder may leave all others out of its last layer: those are NaN
+        then. Whoever changes
         ``forward`` to read elsewhere changes this too. On a GPU R must not depend on the data.
         """
         return None

@@ -38,7 +38,7 @@ def save_checkpoint(
     Raises:
         UserError: the disk refused; what was there before is still whole.
     """
-    files = contents(model, optimizer, state)
+    files = as_files(*gathered(model, optimizer), state)
     return write_checkpoint(folder / name_at(state["step"]), files, keep)
 
 
@@ -47,16 +47,20 @@ def name_at(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def contents(
-    model: nn.Module, optimizer: GuardedAdamW, state: Mapping[str, Any]
-) -> dict[str, bytes]:
-    """The files of a checkpoint, as of now; what is trained on after that does not change them.
+def gathered(
+    model: nn.Module, optimizer: GuardedAdamW
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights and moments; those of a model in parts are put together, by all ranks."""
+    return _whole(_weights(model)), _whole(_moments(model, optimizer))
 
-    A model in parts is put together for it, by all ranks.
-    """
+
+def as_files(
+    weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """The files of a checkpoint, as of now: what is trained after that does not change them."""
     return {
-        "model.safetensors": save(_whole(_weights(model))),
-        "optimizer.safetensors": save(_whole(_moments(model, optimizer))),
+        "model.safetensors": save(dict(weights)),
+        "optimizer.safetensors": save(dict(moments)),
         "state.json": json.dumps(dict(state), indent=2, sort_keys=True).encode(),
     }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+from clozebox.errors import UserError
 from clozebox.training.checkpoint import write_checkpoint
 
 
@@ -13,28 +16,48 @@ class CheckpointWriter:
     """Hashes, writes and syncs in a thread of its own, one checkpoint at a time.
 
     Until it is through, what counts is the checkpoint before: a process that is killed loses no
-    more than it would have lost a moment earlier.
+    more than it would have lost a moment earlier. Used as a context, at whose end nothing is being
+    written any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._last: Future[Path] | None = None
 
-    def write(self, target: Path, files: Mapping[str, bytes], keep: int) -> None:
-        """Begin to write a checkpoint, once the one before is on the disk.
+    def settle(self) -> None:
+        """Until the last one is on the disk; one that the disk refused is said, and is no more.
 
-        Raises:
-            UserError: that one was refused by the disk.
+        A disk may be full for an hour of a long night: a later checkpoint makes up for this one.
         """
-        self.wait()
+        try:
+            self.wait()
+        except UserError as refused:
+            self._say(f"{refused}; going on without it")
+
+    def write(self, target: Path, files: Mapping[str, bytes], keep: int) -> None:
+        """Begin to write a checkpoint, once the one before is settled."""
+        self.settle()
         self._last = self._thread.submit(write_checkpoint, target, files, keep)
 
     def wait(self) -> None:
         """Until the last one is on the disk.
 
         Raises:
-            UserError: the disk refused; what was there before is still whole.
+            UserError: the disk refused it; what was there before is still whole.
         """
         last, self._last = self._last, None
         if last is not None:
             last.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.settle()
+        self._thread.shutdown()

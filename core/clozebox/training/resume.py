@@ -11,7 +11,8 @@ from clozebox.data import TokenStore
 from clozebox.errors import UserError
 from clozebox.training.budget import Spent
 from clozebox.training.checkpoint import (
-    contents,
+    as_files,
+    gathered,
     load_optimizer,
     load_state,
     load_weights,
@@ -28,9 +29,6 @@ def save(training: Training, spent: Spent, meter: Meter, writer: CheckpointWrite
     """Everything that is not a function of the step, and what it must be resumed with.
 
     Of several ranks, each of which has it all, one writes.
-
-    Raises:
-        UserError: the disk refused the checkpoint before this one.
     """
     if training.parts is None and not training.world.is_main:
         return
@@ -39,8 +37,10 @@ def save(training: Training, spent: Spent, meter: Meter, writer: CheckpointWrite
         "meter": meter.settled,
         "tokens_read": training.store.fingerprint,
     }
-    files = contents(training.model, training.optimizer, state)
+    weights, moments = gathered(training.model, training.optimizer)
     if training.world.is_main:
+        writer.settle()  # before there are the bytes of two
+        files = as_files(weights, moments, state)
         target = training.run.checkpoints / name_at(spent.step)
         writer.write(target, files, training.arm.train.keep_checkpoints)
 

@@ -138,11 +138,11 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     yardsticks = Yardsticks.of(arm.evaluations)
     record = _record(training, plan, spent, console)
     progress = Progress(spent, plan, meter)
-    writer = CheckpointWriter()
     stop.can_save = True
     try:
-        keeping = Keeping(partial(save, training, spent, meter, writer), writer.wait)
-        result = train(training, progress, yardsticks, record, keeping, stop)
+        with CheckpointWriter(console.say) as writer:
+            keeping = Keeping(partial(save, training, spent, meter, writer), writer.wait)
+            result = train(training, progress, yardsticks, record, keeping, stop)
     except Diverged as error:
         record.finish("diverged", spent, reason=str(error))
         console.say(f"diverged: {error}")

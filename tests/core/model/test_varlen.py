@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,16 @@ def emulation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MultiHeadSelfAttention, "variable_length", EMULATED)
 
 
-def outcome(encoder: Any, embedded: Tensor, attention: Attention, real: Tensor) -> list[Tensor]:
+def outcome(
+    forward: Any, embedded: Tensor, attention: Attention, real: Tensor, encoder: Any = None
+) -> list[Tensor]:
     """Hidden states of real tokens, and every gradient of a function of them."""
+    encoder = encoder or forward
     given_ = embedded.clone().requires_grad_()
     encoder.zero_grad()
-    hidden = encoder(given_, attention)
-    kept = hidden[real]
+    for parameter in encoder.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    kept = forward(given_, attention)[real]
     (torch.linspace(-1, 1, kept.numel()).view_as(kept) * kept).sum().backward()
     assert given_.grad is not None
     return [kept.detach(), given_.grad[real], *(p.grad.clone() for p in encoder.parameters())]
@@ -116,11 +121,17 @@ def test_packed_tokens_are_computed_as_padded_ones(
         if isinstance(module, MultiHeadSelfAttention):
             module.variable_length = EMULATED
     embedded = torch.randn(rows, width, SHAPE.hidden_size, generator=generator)
+    # Of a bounded number, as on a GPU: the wanted ones first, then whatever fills up, padding too.
+    wanted = (torch.rand(rows, width, generator=generator) < 0.2) & real
+    read = wanted.flatten().byte().argsort(descending=True, stable=True)[: int(wanted.sum()) + 5]
     use(encoder, "varlen")
     packed = outcome(encoder, embedded, attention, real)
+    some = outcome(partial(encoder.forward_at, read=read), embedded, attention, wanted, encoder)
     use(encoder, "torch")
     encoder.leaves_out_unread = False
     for ours, plain in zip(packed, outcome(encoder, embedded, attention, real), strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
+    for ours, plain in zip(some, outcome(encoder, embedded, attention, wanted), strict=True):
         torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
 
 

@@ -295,6 +295,20 @@ def test_each_rank_holds_its_part_alone(make_run: MakeRun, registry: Any, tmp_pa
     assert in_ranks(2, tmp_path, work) == [0, 0]
 
 
+def test_a_model_in_parts_leaves_out_what_nobody_reads(
+    make_run: MakeRun, registry: Any, tmp_path: Path
+) -> None:
+    run = make_run(speed={"shard": True}, encoder="bert")
+
+    def work(rank: int) -> int:
+        with joined() as world:
+            training = set_up(run, registry, print, world)
+            encoder: Any = training.model.encoder
+            return int(not encoder._can_leave_out(read=1, computed=10))
+
+    assert in_ranks(2, tmp_path, work) == [0, 0]
+
+
 def test_a_model_in_parts_goes_on_whole_and_the_other_way_round(
     make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,25 +136,27 @@ def test_what_the_user_says_of_the_allocator_stays(monkeypatch: pytest.MonkeyPat
     assert memory.os.environ == {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
 
 
+SHAPE = ModelShape(
+    vocab_size=50,
+    hidden_size=24,
+    num_hidden_layers=1,
+    num_attention_heads=3,
+    intermediate_size=40,
+    max_position_embeddings=64,
+)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of itself
 def test_compiled_layers_compute_the_same() -> None:
     """Traced, cut round attention and run by torch's own kernels: the last step of compiling,
     which takes a minute, is left to the GPU's tests.
     """
-    shape = ModelShape(
-        vocab_size=50,
-        hidden_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=3,
-        intermediate_size=40,
-        max_position_embeddings=64,
-    )
     real = torch.arange(16) < torch.tensor([16, 9, 3, 12])[:, None]
     embedded = torch.randn(4, 16, 24, generator=torch.Generator().manual_seed(0))
     found = []
     for compiled in (False, True):
-        encoder = BertEncoder(shape, 0.1, 0.1)
+        encoder = BertEncoder(SHAPE, 0.1, 0.1)
         initialise(encoder, seed=1, std=0.3)
         encoder.leaves_out_unread = False
         names = list(encoder.state_dict())
@@ -167,6 +169,28 @@ def test_compiled_layers_compute_the_same() -> None:
         found.append([hidden.detach(), *(p.grad for p in encoder.parameters())])
     for plain, ours in zip(*found, strict=True):
         torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_every_size_of_a_batch_is_compiled() -> None:
+    """Torch would give up after eight, and compute the others otherwise than the first."""
+    graphs: list[int] = []
+
+    def count(graph: torch.fx.GraphModule, inputs: object) -> object:
+        graphs.append(1)
+        return graph.forward
+
+    encoder = BertEncoder(SHAPE.model_copy(update={"num_hidden_layers": 2}), 0.0, 0.0)
+    compile_layers(encoder, CPU, backend=count)
+    encoder.leaves_out_unread = True  # as on a GPU
+    found = []
+    for width in range(4, 20):
+        graphs.clear()
+        encoder.forward_at(torch.randn(2, width, 24), Attention(None), torch.tensor([0, width]))
+        found.append(len(graphs))
+    assert found[0] > 0
+    assert found == found[:1] * len(found)
 
 
 def test_an_encoder_without_layers_cannot_be_compiled() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from clozebox.components import ObjectiveConfig
 from clozebox.pretraining import IGNORE_INDEX, View, labelled_rows
 from clozebox.testing.bench import RecordingBatch
-from clozebox.testing.objective.case import ObjectiveCase, run, terms_of
+from clozebox.testing.objective.case import ObjectiveCase, run, terms_of, total
 from clozebox.testing.verdict import Violation
 
 CLOSE = 1e-5
@@ -73,16 +73,30 @@ def it_reads_where_it_says(case: ObjectiveCase) -> None:
             raise Violation(f"{kind}: reads names a position twice")
         with torch.no_grad():
             hidden = case.sharp.encode(view)  # (B, T, D)
-            named = torch.full_like(hidden, torch.nan).flatten(0, 1)
-            named[read] = hidden.flatten(0, 1)[read]
-            usual = run(case.objective, hidden, view)
-            others_gone = run(case.objective, named.view_as(hidden), view)
-        for name, term in usual.items():
-            if not torch.equal(term.loss, others_gone[name].loss):
+        named = torch.full_like(hidden, torch.nan).flatten(0, 1)
+        named[read] = hidden.flatten(0, 1)[read]
+        usual = _what_comes_of(case, hidden, view)
+        others_gone = _what_comes_of(case, named.view_as(hidden), view)
+        for name, value in usual.items():
+            if not torch.allclose(value, others_gone[name], atol=CLOSE):  # NaN is close to nothing
                 raise Violation(
-                    f"{kind}: {name} reads hidden states at positions that reads does not name",
+                    f"{kind}: {name} hangs on hidden states at positions that reads does not name",
                     case.tokens(view.input_ids[0]),
                 )
+
+
+def _what_comes_of(case: ObjectiveCase, hidden: Tensor, view: View) -> dict[str, Tensor]:
+    """Losses, metrics, and the gradients of the objective's parameters."""
+    case.objective.zero_grad(set_to_none=True)
+    terms = run(case.objective, hidden, view)
+    total(terms).backward()  # type: ignore[no-untyped-call]
+    found = {f"the loss of {name}": term.loss.detach() for name, term in terms.items()}
+    for name, term in terms.items():
+        found |= {f"the {what} of {name}": one.detach() for what, one in term.metrics.items()}
+    parameters = case.objective.named_parameters()
+    return found | {
+        f"the gradient of {name}": p.grad.clone() for name, p in parameters if p.grad is not None
+    }
 
 
 def no_number_is_used_twice(case: ObjectiveCase) -> None:
