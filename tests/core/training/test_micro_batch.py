@@ -49,8 +49,8 @@ class Memory:
 
         encode = PretrainingModel.encode
 
-        def limited(model: Any, view: Any) -> torch.Tensor:
-            hidden = encode(model, view)
+        def limited(model: Any, view: Any, *read: Any) -> torch.Tensor:
+            hidden = encode(model, view, *read)
             if model.training:
                 self.shapes.append(tuple(view.input_ids.shape))
                 self.real = bool(view.attention.mask is None or view.attention.mask.all())
