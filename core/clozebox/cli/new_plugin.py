@@ -47,5 +47,7 @@ def _say_what_is_next(plugin: NewPlugin) -> None:
     click.secho(f"  {chosen} plugins check {plugin.name}{plugin.needed}", bold=True)
     click.secho(f"  {chosen} show {experiment}", bold=True)
     click.secho(f"  {chosen} train {experiment}", bold=True)
+    if not plugin.single_file:
+        click.echo("\n(once it is installed: the same without -p)")
     click.echo(f"\nwith a question for it in {experiment}, such as\n")
     click.echo(indent(plugin.experiment(), "  "))
