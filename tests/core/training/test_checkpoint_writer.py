@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.core.training.outcome import interrupt_after
 from tests.core.training.test_checkpoint import a_model
 
 from clozebox.errors import UserError
@@ -151,3 +152,17 @@ def test_a_run_goes_on_while_it_is_written_and_ends_only_when_it_is(
     newest = newest_checkpoint(run.checkpoints)
     assert newest is not None
     assert newest.name == "step-00000012"
+
+
+def test_a_stop_whose_step_cannot_be_kept_is_not_called_saved(
+    make_run: Callable[..., Any], registry: Registry, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    run = make_run(budget={"steps": 12}, train={"checkpoint_every": 4})
+    refuse(monkeypatch, {5})
+    interrupt_after(monkeypatch, 5)
+    with pytest.raises(UserError, match="no room for step 5"):
+        run_training(run, registry, Console())
+    assert "saved at step" not in capfd.readouterr().out
+    newest = newest_checkpoint(run.checkpoints)
+    assert newest is not None
+    assert newest.name == "step-00000004"
