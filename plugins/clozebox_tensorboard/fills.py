@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from clozebox.data import TokenStore
+from clozebox.errors import UserError
 from clozebox.evaluation import EvaluationTask, HeldOut, text_with_blanks
 from clozebox.pretraining import (
     IGNORE_INDEX,
@@ -82,8 +83,7 @@ class Fills(EvaluationTask):
             for batch in held_out.batches(self._config.excerpts):
                 yield Blanks(batch, one_word_each(batch, self._words(held_out.store)), True)
         for sentence in self._config.sentences:
-            longest, device = model.shape.max_position_embeddings, held_out.numerics.device
-            batch = text_with_blanks(sentence, held_out.store, longest, device)
+            batch = _batch_of(sentence, model, held_out)
             yield Blanks(batch, batch.input_ids == model.vocabulary.mask_id, are_known=False)
 
 
@@ -121,6 +121,14 @@ def one_word_each(batch: Batch, is_word: Tensor) -> Tensor:
     score = score.masked_fill(batch.special_tokens_mask, torch.inf)
     place = torch.arange(score.shape[1], device=score.device)  # (T,)
     return (place == score.argmin(1, keepdim=True)) & ~batch.special_tokens_mask  # (B, T)
+
+
+def _batch_of(sentence: str, model: PretrainingModel, held_out: HeldOut) -> Batch:
+    longest, device = model.shape.max_position_embeddings, held_out.numerics.device
+    try:
+        return text_with_blanks(sentence, held_out.store, longest, device)
+    except UserError as error:  # of many settings, whose text it is
+        raise UserError(f"evaluation fills: {error}") from None
 
 
 def _lines(

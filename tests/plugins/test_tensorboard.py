@@ -169,7 +169,7 @@ def test_sentences_of_ones_own_have_no_right_answer_and_every_blank_a_row(traini
     task = FillsConfig(sentences=(f"{word} [MASK] {word} [MASK]",)).build()
     rows = task.evaluate(training.model.eval(), training.held_out)["fills_confidence"].text
     assert len(rows.splitlines()) == 4 and "it was" not in rows
-    with pytest.raises(UserError, match=r"tokens; the model reads 32"):
+    with pytest.raises(UserError, match=r"evaluation fills: .* tokens; the model reads 32"):
         FillsConfig(sentences=("[MASK] " * 40,)).build().evaluate(training.model, training.held_out)
     with pytest.raises(ValueError, match=r"no \[MASK\] in 'a full sentence'"):
         FillsConfig(sentences=("a full sentence",))
