@@ -1,8 +1,7 @@
 """Save and resume: weights, optimizer and counters; no RNG state, because there is none to keep.
 
 A folder is complete or absent: it is written under another name, its manifest last, everything is
-synced, and only then is it renamed. No pickle anywhere; safetensors has no checksum, so the
-manifest has one.
+synced, and only then is it renamed. Safetensors has no checksum, so the manifest has one.
 """
 
 from __future__ import annotations

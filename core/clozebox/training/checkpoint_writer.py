@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from clozebox.errors import UserError
 from clozebox.training.checkpoint import write_checkpoint
@@ -16,8 +14,8 @@ class CheckpointWriter:
     """Hashes, writes and syncs in a thread of its own, one checkpoint at a time.
 
     Until it is through, what counts is the checkpoint before: a process that is killed loses no
-    more than it would have lost a moment earlier. Used as a context, at whose end nothing is being
-    written any more.
+    more than it would have lost a moment earlier. One that the disk refused is said, unless it was
+    waited for.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -25,20 +23,13 @@ class CheckpointWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._last: Future[Path] | None = None
 
-    def settle(self) -> None:
-        """Until the last one is on the disk; one that the disk refused is said, and is no more.
+    def write(self, target: Path, make: Callable[[], Mapping[str, bytes]], keep: int) -> None:
+        """Begin to write what ``make`` returns now, once the one before is on the disk.
 
-        A disk may be full for an hour of a long night: a later checkpoint makes up for this one.
+        Only then is it made: there are never the bytes of two.
         """
-        try:
-            self.wait()
-        except UserError as refused:
-            self._say(f"{refused}; going on without it")
-
-    def write(self, target: Path, files: Mapping[str, bytes], keep: int) -> None:
-        """Begin to write a checkpoint, once the one before is settled."""
-        self.settle()
-        self._last = self._thread.submit(write_checkpoint, target, files, keep)
+        self._settle()
+        self._last = self._thread.submit(write_checkpoint, target, make(), keep)
 
     def wait(self) -> None:
         """Until the last one is on the disk.
@@ -50,14 +41,14 @@ class CheckpointWriter:
         if last is not None:
             last.result()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.settle()
+    def close(self) -> None:
+        """Until nothing is being written any more."""
+        self._settle()
         self._thread.shutdown()
+
+    def _settle(self) -> None:
+        # A disk may be full for an hour of a long night: a later checkpoint makes up for this one.
+        try:
+            self.wait()
+        except UserError as refused:
+            self._say(f"{refused}; going on without it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,8 @@ def save(training: Training, spent: Spent, meter: Meter, writer: CheckpointWrite
     }
     weights, moments = gathered(training.model, training.optimizer)
     if training.world.is_main:
-        writer.settle()  # before there are the bytes of two
-        files = as_files(weights, moments, state)
         target = training.run.checkpoints / name_at(spent.step)
+        files = partial(as_files, weights, moments, state)
         writer.write(target, files, training.arm.train.keep_checkpoints)
 
 

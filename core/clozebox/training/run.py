@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -140,7 +140,7 @@ def _train(training: Training, registry: Registry, console: Console, stop: StopR
     progress = Progress(spent, plan, meter)
     stop.can_save = True
     try:
-        with CheckpointWriter(console.say) as writer:
+        with closing(CheckpointWriter(console.say)) as writer:
             keeping = Keeping(partial(save, training, spent, meter, writer), writer.wait)
             result = train(training, progress, yardsticks, record, keeping, stop)
     except Diverged as error:

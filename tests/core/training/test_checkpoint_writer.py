@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def test_what_is_trained_meanwhile_is_not_in_it(tmp_path: Path, held_back: threa
     model, optimizer = a_model()
     before = [parameter.detach().clone() for parameter in model.parameters()]
     writer = CheckpointWriter(print)
-    files = as_files(*gathered(model, optimizer), {"step": 1})
+    files = partial(as_files, *gathered(model, optimizer), {"step": 1})
     writer.write(tmp_path / "step-00000001", files, keep=2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -63,9 +65,9 @@ def test_what_is_trained_meanwhile_is_not_in_it(tmp_path: Path, held_back: threa
 
 def test_they_are_written_in_order_one_at_a_time(tmp_path: Path) -> None:
     model, optimizer = a_model()
-    with CheckpointWriter(print) as writer:
+    with closing(CheckpointWriter(print)) as writer:
         for step in range(1, 6):
-            files = as_files(*gathered(model, optimizer), {"step": step})
+            files = partial(as_files, *gathered(model, optimizer), {"step": step})
             writer.write(tmp_path / f"step-{step:08d}", files, keep=2)
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == ["step-00000004", "step-00000005"]
