@@ -1,7 +1,7 @@
 """A whole training step of Clozebox, beside what else a researcher would pick.
 
     python -m tests.benchmarks.training_step --size tiny [--full] [--precision bf16] [--memory]
-    bash tests/benchmarks/training_step.sh          # the table of the README
+    sh tests/benchmarks/training_step.sh            # the tables of the README
 
 In one process, in rounds: each round times every subject and, as a probe of what the machine has
 left over just then, a matrix product. Ratios are taken round by round. Before anything is timed,
